@@ -1,0 +1,1 @@
+"""What a model is: decoding, backbones, the network, the bundle, prediction, heatmap."""

@@ -1,0 +1,43 @@
+"""Why an input was not judged: a stable code for programs and a sentence for people."""
+
+from dataclasses import dataclass
+from typing import Final
+
+# The whole vocabulary. A code never changes its meaning: pages, CSV files and JSON carry it.
+REFUSAL_CODES: Final = {
+    "not_found": "the path leads to no readable file",
+    "empty_file": "the file has no bytes",
+    "too_large": "more bytes or pixels than a radiograph has; refused before decoding",
+    "too_small": "fewer pixels than a chest radiograph can be judged by",
+    "not_an_image": "neither DICOM nor one of the accepted picture formats",
+    "damaged": "the format is known, but the content is cut short or broken",
+    "multi_frame": "several pictures in one file; one radiograph is expected",
+    "no_pixels": "a DICOM object without pixel data",
+    "unsupported_encoding": "a DICOM encoding or colour space that is not read here",
+    "not_a_radiograph": "a picture, but not a chest radiograph",
+}
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A refused input.
+
+    Attributes:
+        code: one of `REFUSAL_CODES`.
+        sentence: what is wrong and what to do, in words for the person who supplied the file.
+    """
+
+    code: str
+    sentence: str
+
+    def __post_init__(self) -> None:
+        if self.code not in REFUSAL_CODES:
+            raise ValueError(f"A refusal code must be one of {', '.join(REFUSAL_CODES)}. Received: {self.code!r}")
+
+
+class RefusedError(Exception):
+    """Raised where an input is refused; callers that handle batches turn it into its `refusal`."""
+
+    def __init__(self, code: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.refusal = Refusal(code, sentence)
