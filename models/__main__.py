@@ -1,0 +1,114 @@
+"""Use a bundle from the command line: predict, verify, export.
+
+    python -m models predict data_samples
+    python -m models predict film.dcm --heatmaps out --csv out.csv
+    python -m models verify default
+    python -m models export default --format onnx --to default.onnx
+
+Research and education only: never a diagnosis.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from models.bundle import BundleError, list_bundles, load_bundle
+from models.export import SUFFIXES
+
+OK, WRONG_USAGE, SOME_REFUSED = 0, 2, 3
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status is 0, 2 on wrong usage or a broken bundle, 3 where some inputs were refused."""
+    options = build_parser().parse_args(arguments)
+    # TensorFlow's start-up notes would stand between the user and the table.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    command: Callable[[argparse.Namespace], int] = options.command
+    from models.backbones.weights import WeightsError
+
+    try:
+        return command(options)
+    except (BundleError, WeightsError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return WRONG_USAGE
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m models", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    predict = commands.add_parser("predict", help="judge radiographs: a table, a CSV file, heatmaps")
+    predict.add_argument(
+        "paths", nargs="+", type=Path, metavar="PATH", help="a file, or a folder taken with all below it"
+    )
+    predict.add_argument("--bundle", metavar="NAME", help="the bundle that judges (default: the current one)")
+    predict.add_argument("--csv", metavar="FILE", help="write the results as CSV; - for standard output")
+    predict.add_argument("--heatmaps", type=Path, metavar="DIR", help="write each film with its heatmap as PNG")
+    predict.set_defaults(command=_predict)
+
+    verify = commands.add_parser("verify", help="check every file of a bundle against its digest")
+    verify.add_argument("name", metavar="NAME", nargs="?", help="default: the current bundle")
+    verify.set_defaults(command=_verify)
+
+    export = commands.add_parser("export", help="write the whole network for another program")
+    export.add_argument("name", metavar="NAME")
+    export.add_argument("--format", required=True, choices=SUFFIXES, help="the format, by its usual name")
+    export.add_argument("--to", required=True, type=Path, metavar="PATH", help="a file with the format's usual suffix")
+    export.set_defaults(command=_export)
+
+    bundles = commands.add_parser("list", help="name the bundles that are there")
+    bundles.set_defaults(command=_list)
+
+    device = commands.add_parser("device", help="run one convolution and report what ran it")
+    device.add_argument("--require-gpu", action="store_true", help="fail where no GPU did")
+    device.set_defaults(command=_device)
+    return parser
+
+
+def _predict(options: argparse.Namespace) -> int:
+    from models.screening import predict_paths
+
+    bundle = load_bundle(options.bundle)
+    return SOME_REFUSED if predict_paths(bundle, options.paths, csv=options.csv, heatmaps=options.heatmaps) else OK
+
+
+def _verify(options: argparse.Namespace) -> int:
+    bundle = load_bundle(options.name)
+    print(f"{bundle.spec.name}: whole. SHA-256 of bundle.json: {bundle.sha256}")
+    return OK
+
+
+def _export(options: argparse.Namespace) -> int:
+    from models.export import export_bundle
+
+    bundle = load_bundle(options.name)
+    with Console(stderr=True).status(f"Exporting {bundle.spec.name} as {options.format} …"):
+        path = export_bundle(bundle, options.format, options.to)
+    print(f"{path}: images uint8 (n, height, width, 1) in, probabilities of {', '.join(bundle.spec.labels)} out")
+    return OK
+
+
+def _list(_: argparse.Namespace) -> int:
+    print("\n".join(list_bundles()) or "no bundles")
+    return OK
+
+
+def _device(options: argparse.Namespace) -> int:
+    from models.device import describe_device
+
+    print(describe_device(require_gpu=options.require_gpu))
+    return OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,180 @@
+"""Finding a backbone's weights: a named file, the vendored one, Keras’ cache, or the publisher."""
+
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from models.backbones import DEFAULT_BACKBONE, PREFERRED_BACKBONE, Backbone, PublishedWeights, get_backbone
+from models.files import atomic_path, digest
+
+WEIGHTS_VARIABLE: Final = "PNEUMOLENS_WEIGHTS"
+"""Environment variable: a weight file, or a folder that holds weight files under their published names."""
+
+_CONNECT_SECONDS: Final = 8
+
+
+class WeightsError(Exception):
+    """The weights cannot be had, or are not what they should be. The message says what to do."""
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """A weight file that was found and hashed.
+
+    Attributes:
+        path: the file.
+        sha256: its digest, the one that a bundle carries.
+        source: "vendored", "published" (the file that Keras publishes, by its MD5) or "custom".
+    """
+
+    path: Path
+    sha256: str
+    source: str
+
+
+def choose_backbone(requested: str, *, weights: Path | None = None) -> tuple[Backbone, WeightsFile, str]:
+    """Resolve `--backbone`, "auto" included, into a backbone, its weights and a sentence that says why this one."""
+    if requested != "auto":
+        backbone = get_backbone(requested)
+        return backbone, find_weights(backbone, weights=weights), "asked for"
+    try:
+        backbone = get_backbone(PREFERRED_BACKBONE)
+        return (
+            backbone,
+            find_weights(backbone, weights=weights),
+            f"auto: the weights of {PREFERRED_BACKBONE} were found",
+        )
+    except WeightsError:
+        if weights is not None:
+            raise
+        backbone = get_backbone(DEFAULT_BACKBONE)
+        why = f"auto: no weights of {PREFERRED_BACKBONE} on this machine, nor could they be downloaded"
+        return backbone, find_weights(backbone), why
+
+
+def find_weights(backbone: Backbone, *, weights: Path | None = None, download: bool = True) -> WeightsFile:
+    """Find a backbone's ImageNet weights.
+
+    The order: `weights` or the file that `PNEUMOLENS_WEIGHTS` names; the vendored file; Keras' cache; the publisher.
+
+    Raises:
+        WeightsError: within seconds where none can be had; it names the file, its digest, its address and the places.
+    """
+    local = weights or _from_environment(backbone)
+    if local is not None:
+        return _local_file(backbone, local)
+    if not isinstance(backbone.weights, PublishedWeights):
+        vendored = Path(__file__).parent / backbone.weights.file
+        return _checked(vendored, backbone.weights.sha256, "sha256", source="vendored")
+    cached = keras_cache() / backbone.weights.file
+    if not cached.is_file():
+        if not download:
+            raise WeightsError(_how_to_get(backbone, backbone.weights, "they are not on this machine"))
+        fetch_weights(backbone, cached.parent)
+    return _checked(cached, backbone.weights.md5, "md5", source="published")
+
+
+def fetch_weights(backbone: Backbone, to: Path, *, progress: Callable[[int, int], None] | None = None) -> Path:
+    """Download a backbone's published weights into the folder `to`, check their digest, and return the file's path.
+
+    `progress` is called with the bytes that have come and the bytes expected (0 where the server does not say).
+    """
+    published = backbone.weights
+    if not isinstance(published, PublishedWeights):
+        raise WeightsError(f"The weights of {backbone.id} come with the product: there is nothing to fetch.")
+    target = to / published.file
+    if target.is_file() and digest(target, "md5") == published.md5:
+        return target
+    try:
+        with atomic_path(target) as temporary:
+            _download(published.url, temporary, progress)
+            _checked(temporary, published.md5, "md5", source="published")
+    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+        reason = str(getattr(error, "reason", error))
+        raise WeightsError(_how_to_get(backbone, published, f"the download failed ({reason})")) from error
+    return target
+
+
+def keras_cache() -> Path:
+    """The folder in which Keras keeps downloaded weights."""
+    home = os.environ.get("KERAS_HOME")
+    return (Path(home) if home else Path.home() / ".keras") / "models"
+
+
+def load_weights(feature_extractor: Any, file: WeightsFile) -> None:
+    """Load a weight file into a Keras model that holds the backbone's layers and no others with weights.
+
+    Raises:
+        WeightsError: where the file is not one of weights for this architecture; nothing of it is executed.
+    """
+    try:
+        if file.path.suffix == ".npz":
+            _load_arrays(feature_extractor, file.path)
+        else:
+            feature_extractor.load_weights(str(file.path))
+    except (ValueError, OSError, KeyError, TypeError) as error:
+        raise WeightsError(
+            f"{file.path.name} does not hold weights for this backbone without its classifier. Take the file that "
+            f"`python -m training weights` fetches, or one saved from the same architecture. Cause: {error}"
+        ) from error
+
+
+def _load_arrays(feature_extractor: Any, path: Path) -> None:
+    with np.load(path, allow_pickle=False) as arrays:
+        for layer in feature_extractor.layers:
+            for variable in layer.weights:
+                variable.assign(arrays[f"{layer.name}/{variable.name}"].astype(np.float32))
+
+
+def _from_environment(backbone: Backbone) -> Path | None:
+    value = os.environ.get(WEIGHTS_VARIABLE)
+    if not value or not isinstance(backbone.weights, PublishedWeights):
+        return None
+    path = Path(value)
+    return path / backbone.weights.file if path.is_dir() else path
+
+
+def _local_file(backbone: Backbone, path: Path) -> WeightsFile:
+    if not path.is_file():
+        raise WeightsError(f"There is no weight file at {path}. Check --weights and {WEIGHTS_VARIABLE}.")
+    published = backbone.weights
+    genuine = isinstance(published, PublishedWeights) and digest(path, "md5") == published.md5
+    return WeightsFile(path, digest(path), "published" if genuine else "custom")
+
+
+def _checked(path: Path, expected: str, algorithm: str, *, source: str) -> WeightsFile:
+    found = digest(path, algorithm)
+    if found != expected:
+        raise WeightsError(
+            f"{path.name} is damaged or not the published file: its {algorithm.upper()} must be {expected}. "
+            f"Received: {found}. Delete {path} and try again."
+        )
+    return WeightsFile(path, digest(path), source)
+
+
+def _download(url: str, path: Path, progress: Callable[[int, int], None] | None) -> None:
+    with urllib.request.urlopen(url, timeout=_CONNECT_SECONDS) as answer, path.open("wb") as file:  # noqa: S310
+        expected, come = int(answer.headers.get("Content-Length") or 0), 0
+        while piece := answer.read(1 << 20):
+            file.write(piece)
+            come += len(piece)
+            if progress:
+                progress(come, expected)
+
+
+def _how_to_get(backbone: Backbone, published: PublishedWeights, reason: str) -> str:
+    return (
+        f"The ImageNet weights of {backbone.id} are needed, and {reason}.\n"
+        f"  file:     {published.file}\n"
+        f"  MD5:      {published.md5}\n"
+        f"  address:  {published.url}\n"
+        f"  place:    {keras_cache()}, or name it with --weights FILE or {WEIGHTS_VARIABLE}=FILE\n"
+        f"On a machine with a network, `python -m training weights {backbone.id} --to DIR` fetches and checks it.\n"
+        f"Without any network, take --backbone {DEFAULT_BACKBONE}: its weights come with the product."
+    )

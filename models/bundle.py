@@ -1,0 +1,277 @@
+"""The bundle: the unit that is saved, verified and loaded.
+
+`models/bundles/NAME/` holds `bundle.json`, `head.weights.h5` and what the run wrote beside them. `bundle.json` carries the
+SHA-256 of every file beside it. No pickle, no serialised Keras object: architectures are built from code, and weights are
+read only after their digest was checked.
+"""
+
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from models.calibration import Calibration
+from models.files import digest, fsync
+from models.head import HeadConfig
+from models.prediction import OperatingPoint
+
+SCHEMA_VERSION: Final = 1
+BUNDLES_VARIABLE: Final = "PNEUMOLENS_BUNDLES"
+"""Environment variable: a folder of bundles that is looked into before the product's own."""
+
+HEAD_FILE: Final = "head.weights.h5"
+_SPEC_FILE: Final = "bundle.json"
+_SHIPPED: Final = Path(__file__).parent / "bundles"
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+T = TypeVar("T")
+
+
+class BundleError(Exception):
+    """A bundle that is missing, damaged, or not of this version. The message says which and what to do."""
+
+
+@dataclass(frozen=True)
+class BackboneRef:
+    """Which backbone a bundle stands on.
+
+    Attributes:
+        id: a row of the table of backbones.
+        weights_sha256: digest of the weight file that the embeddings were made with.
+        source: "vendored", "published", "custom" (a file of the user's) or "fine-tuned".
+        file: the copy inside the bundle, where the weights are not to be had elsewhere; None otherwise.
+    """
+
+    id: str
+    weights_sha256: str
+    source: str
+    file: str | None
+
+
+@dataclass(frozen=True)
+class BundleSpec:
+    """What `bundle.json` says.
+
+    Attributes:
+        name: the bundle's own name.
+        labels: class names in the order of the logits.
+        positive: the label that operating points speak of; None for more than two classes.
+        operating_points: see `OperatingPoint`; empty for more than two classes.
+        default_operating_point: the name of the one that verdicts are taken at.
+        data: fingerprint, counts and population of the training folder.
+        metrics: of the run, each with n and an interval.
+        training: the configuration of the run.
+        versions: of the packages that made it.
+        created: date and time, ISO 8601, UTC.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    positive: str | None
+    backbone: BackboneRef
+    head: HeadConfig
+    calibration: Calibration
+    operating_points: tuple[OperatingPoint, ...]
+    default_operating_point: str | None
+    data: Mapping[str, Any]
+    metrics: Mapping[str, Any]
+    training: Mapping[str, Any]
+    versions: Mapping[str, str]
+    created: str
+
+    def __post_init__(self) -> None:
+        check_bundle_name(self.name)
+        if len(set(self.labels)) != len(self.labels) or len(self.labels) < 2:
+            raise ValueError(f"labels must be two or more different names. Received: {self.labels}")
+        if self.positive is not None and self.positive not in self.labels:
+            raise ValueError(f"positive must be one of {self.labels}. Received: {self.positive!r}")
+        if len(self.calibration.bias) != len(self.labels):
+            raise ValueError(f"calibration must have one bias for each of {self.labels}. Received: {self.calibration}")
+        names = [point.name for point in self.operating_points]
+        if self.positive is not None and self.default_operating_point not in names:
+            raise ValueError(
+                f"default_operating_point must be one of {names}. Received: {self.default_operating_point!r}"
+            )
+
+    @property
+    def operating_point(self) -> OperatingPoint | None:
+        """The one that verdicts are taken at; None for more than two classes."""
+        return next((point for point in self.operating_points if point.name == self.default_operating_point), None)
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle on disk, every file of it verified."""
+
+    spec: BundleSpec
+    folder: Path
+    sha256: str
+
+    @property
+    def head_file(self) -> Path:
+        return self.folder / HEAD_FILE
+
+    @property
+    def backbone_file(self) -> Path | None:
+        return self.folder / self.spec.backbone.file if self.spec.backbone.file else None
+
+
+def check_bundle_name(name: str) -> str:
+    """Return `name` where it can name a folder on any system; a ValueError otherwise."""
+    if not _NAME.fullmatch(name) or name == "CURRENT":
+        raise ValueError(
+            "A bundle's name must be 1 to 64 letters, digits, dots, dashes or underscores, start with a letter or digit, "
+            f"and not be CURRENT. Received: {name!r}"
+        )
+    return name
+
+
+def bundle_roots() -> list[Path]:
+    """Where bundles are looked for, in order; new ones are written to the first."""
+    own = os.environ.get(BUNDLES_VARIABLE)
+    return [Path(own), _SHIPPED] if own else [_SHIPPED]
+
+
+def list_bundles() -> list[str]:
+    """The names of the bundles that are there, unverified."""
+    return sorted({path.parent.name for root in bundle_roots() for path in root.glob(f"[!.]*/{_SPEC_FILE}")})
+
+
+def current_bundle() -> str:
+    """The name in the file `CURRENT`, the bundle that is taken where none is named."""
+    for root in bundle_roots():
+        if (root / "CURRENT").is_file():
+            return (root / "CURRENT").read_text(encoding="utf-8").strip()
+    raise BundleError(
+        "No bundle is named as the current one. Name one: " + (", ".join(list_bundles()) or "none is there.")
+    )
+
+
+def load_bundle(name: str | None = None) -> Bundle:
+    """Find a bundle by name (None: the current one), verify every file of it and return it.
+
+    Raises:
+        BundleError: where it is missing, of another schema, or where anything in it differs from what was saved.
+    """
+    name = name or current_bundle()
+    folder = _find(name)
+    content = (folder / _SPEC_FILE).read_bytes()
+    spec, files = _parse(content, folder)
+    if spec.name != folder.name:
+        raise BundleError(
+            f"The bundle in the folder {folder.name!r} calls itself {spec.name!r}. Name the folder as it was."
+        )
+    _verify_files(folder, files)
+    needed = {HEAD_FILE, *([spec.backbone.file] if spec.backbone.file else [])}
+    if not needed <= set(files):
+        raise BundleError(f"The bundle {name!r} lists no {', '.join(sorted(needed - set(files)))}. Train it again.")
+    return Bundle(spec, folder, digest(folder / _SPEC_FILE))
+
+
+def save_bundle(spec: BundleSpec, write_files: Callable[[Path], None], *, overwrite: bool = False) -> Path:
+    """Write a bundle, whole or not at all, and return its folder.
+
+    `write_files` gets a temporary folder and writes everything but `bundle.json` into it.
+    """
+    root = bundle_roots()[0]
+    root.mkdir(parents=True, exist_ok=True)
+    folder = root / spec.name
+    refuse_existing(spec.name, overwrite=overwrite)
+    temporary = Path(tempfile.mkdtemp(dir=root, prefix=f".{spec.name}-"))
+    try:
+        write_files(temporary)
+        digests = {path.name: digest(path) for path in sorted(temporary.iterdir())}
+        content = {"schema_version": SCHEMA_VERSION, **asdict(spec), "files": digests}
+        (temporary / _SPEC_FILE).write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        temporary.chmod(0o755)
+        for path in (*temporary.iterdir(), temporary):
+            fsync(path)
+        _put_in_place(temporary, folder)
+        fsync(root)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return folder
+
+
+def refuse_existing(name: str, *, overwrite: bool) -> None:
+    """Raise a BundleError where a bundle of this name would be overwritten unasked."""
+    if not overwrite and (bundle_roots()[0] / name).exists():
+        raise BundleError(f"A bundle named {name!r} is there already. Choose another --name, or pass --overwrite.")
+
+
+def _put_in_place(temporary: Path, folder: Path) -> None:
+    """Rename; an older bundle of that name steps aside first, and comes back should the rename fail."""
+    if not folder.exists():
+        temporary.rename(folder)
+        return
+    aside = folder.with_name(f".{folder.name}-replaced-{os.getpid()}")
+    folder.rename(aside)
+    try:
+        temporary.rename(folder)
+    except OSError:
+        aside.rename(folder)
+        raise
+    shutil.rmtree(aside)
+
+
+def _find(name: str) -> Path:
+    try:
+        check_bundle_name(name)
+    except ValueError as error:
+        raise BundleError(str(error)) from error
+    for root in bundle_roots():
+        if (root / name / _SPEC_FILE).is_file():
+            return root / name
+    raise BundleError(f"There is no bundle named {name!r}. There are: {', '.join(list_bundles()) or 'none'}.")
+
+
+def _verify_files(folder: Path, files: Mapping[str, str]) -> None:
+    present = {path.name for path in folder.iterdir() if not path.name.startswith(".")} - {_SPEC_FILE}
+    if missing := sorted(set(files) - present):
+        raise BundleError(f"The bundle {folder.name!r} lacks {', '.join(missing)}. Copy it again, or train it again.")
+    if strange := sorted(present - set(files)):
+        raise BundleError(f"The bundle {folder.name!r} holds files that were not saved with it: {', '.join(strange)}.")
+    for name, expected in files.items():
+        if digest(folder / name) != expected:
+            raise BundleError(
+                f"{name} in the bundle {folder.name!r} is not the file that was saved: its SHA-256 differs. "
+                "Copy the bundle again, or train it again."
+            )
+
+
+def _parse(content: bytes, folder: Path) -> tuple[BundleSpec, dict[str, str]]:
+    try:
+        raw = json.loads(content)
+        if raw.pop("schema_version") != SCHEMA_VERSION:
+            raise ValueError(f"its schema version is not {SCHEMA_VERSION}")
+        files = raw.pop("files")
+        if not isinstance(files, dict) or any("/" in name or "\\" in name for name in files):
+            raise ValueError("its list of files is malformed")
+        raw["labels"] = tuple(raw["labels"])
+        raw["backbone"] = _strict(BackboneRef, raw["backbone"])
+        raw["head"] = _strict(HeadConfig, raw["head"])
+        raw["calibration"] = _strict(Calibration, {**raw["calibration"], "bias": tuple(raw["calibration"]["bias"])})
+        raw["operating_points"] = tuple(_operating_point(point) for point in raw["operating_points"])
+        return _strict(BundleSpec, raw), files
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BundleError(
+            f"{_SPEC_FILE} of the bundle {folder.name!r} cannot be used: {error}. Train it again."
+        ) from error
+
+
+def _operating_point(raw: dict[str, Any]) -> OperatingPoint:
+    intervals = {key: tuple(raw[key]) for key in ("sensitivity", "specificity")}
+    return _strict(OperatingPoint, {**raw, **intervals})
+
+
+def _strict(cls: type[T], raw: dict[str, Any]) -> T:
+    """Build a dataclass from exactly its own keys: an unknown or a missing one is an error."""
+    known = {field.name for field in fields(cls)}  # type: ignore[arg-type]
+    if set(raw) != known:
+        raise ValueError(f"{cls.__name__} must have the keys {sorted(known)}. Received: {sorted(raw)}")
+    return cls(**raw)

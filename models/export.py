@@ -1,0 +1,85 @@
+"""The whole network for other programs: raw pixels in, calibrated probabilities out.
+
+Every format takes uint8 images `(n, H, W, 1)` of any height and width, 0 black to 255 white, and gives float32 `(n, classes)`.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from models.backbones import get_backbone
+from models.bundle import Bundle
+from models.files import atomic_path
+from models.predictor import backbone_weights, load_head
+
+SUFFIXES: Final = {
+    "keras": ".keras",
+    "h5": ".h5",
+    "onnx": ".onnx",
+    "openvino": ".xml",
+    "litert": ".tflite",
+    "savedmodel": "",
+}
+"""The formats, and the suffix that a file of each must have; a SavedModel is a folder."""
+
+
+def export_bundle(bundle: Bundle, format_name: str, to: Path) -> Path:
+    """Write a bundle's network in a format of `SUFFIXES` and return its path; whole or not there.
+
+    The Keras formats need `models.resize.AntialiasedResize` to be imported where they are loaded.
+
+    Raises:
+        ValueError: for an unknown format, or a path whose suffix is not the format's.
+    """
+    if format_name not in SUFFIXES:
+        raise ValueError(f"The format must be one of {', '.join(SUFFIXES)}. Received: {format_name!r}")
+    if to.suffix != SUFFIXES[format_name]:
+        raise ValueError(f"A path for {format_name} must end in {SUFFIXES[format_name]!r}. Received: {to}")
+    network = _whole_network(bundle)
+    if format_name == "savedmodel":
+        _export_folder(network, to)
+    elif format_name == "openvino":
+        _export_openvino(network, to)
+    else:
+        with atomic_path(to) as temporary:
+            _WRITERS[format_name](network, str(temporary))
+    return to
+
+
+def _whole_network(bundle: Bundle) -> Any:
+    from models.network import build_export, build_feature_extractor
+
+    extractor = build_feature_extractor(get_backbone(bundle.spec.backbone.id), backbone_weights(bundle))
+    return build_export(extractor, load_head(bundle), bundle.spec.calibration)
+
+
+def _exporter(format_name: str) -> Callable[[Any, str], None]:
+    return lambda network, path: network.export(path, format=format_name, verbose=False)
+
+
+_WRITERS: Final[dict[str, Callable[[Any, str], None]]] = {
+    "keras": lambda network, path: network.save(path),
+    "h5": lambda network, path: network.save(path),
+    "onnx": _exporter("onnx"),
+    "litert": _exporter("litert"),
+}
+
+
+def _export_folder(network: Any, to: Path) -> None:
+    if to.exists():
+        raise ValueError(f"A SavedModel is a new folder, and {to} is there already. Choose another --to.")
+    to.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=to.parent) as scratch:
+        _exporter("tf_saved_model")(network, f"{scratch}/model")
+        Path(scratch, "model").rename(to)
+
+
+def _export_openvino(network: Any, to: Path) -> None:
+    """Two files, NAME.xml and NAME.bin: the weights are put in place before the description that needs them."""
+    to.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=to.parent) as scratch:
+        _exporter("openvino")(network, f"{scratch}/{to.name}")
+        for suffix in (".bin", ".xml"):
+            shutil.move(Path(scratch, to.name).with_suffix(suffix), to.with_suffix(suffix))

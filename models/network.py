@@ -1,0 +1,86 @@
+"""The network as one flat graph: raw pixels → feature map → embedding → logits.
+
+Resizing and scaling are layers of the graph, so nobody can apply them twice or forget them.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+from keras import layers
+
+from models.backbones import Backbone
+from models.backbones.weights import WeightsFile, load_weights
+from models.calibration import Calibration
+from models.resize import AntialiasedResize
+
+
+@dataclass(frozen=True)
+class FeatureExtractor:
+    """A frozen backbone with its preprocessing.
+
+    Attributes:
+        resize: images uint8 `(n, H, W, 1)` → pixels float32 `(n, size, size, 1)`, still 0 to 255.
+        features: pixels float32 `(n, size, size, 1)` → feature map `(n, h, w, d)`.
+    """
+
+    resize: Any
+    features: Any
+
+    @property
+    def weighted_layers(self) -> Any:
+        """The backbone alone, as a Keras model: what weight files are loaded into and saved from."""
+        return keras.Model(self.features.get_layer("scale").output, self.features.output)
+
+
+def build_feature_extractor(backbone: Backbone, weights: WeightsFile | None) -> FeatureExtractor:
+    """Build a frozen backbone; `weights=None` leaves it at its random start (for tests of the plumbing)."""
+    size = backbone.input_size
+    image = keras.Input((None, None, 1), dtype="uint8", name="image")
+    resize = keras.Model(image, AntialiasedResize(size, name="resize")(image), name="resize")
+
+    pixels = keras.Input((size, size, 1), name="pixels")
+    channels = layers.Concatenate(name="channels")([pixels, pixels, pixels])
+    scale = layers.Rescaling(
+        scale=[1 / deviation for deviation in backbone.deviation],
+        offset=[-mean / deviation for mean, deviation in zip(backbone.mean, backbone.deviation, strict=True)],
+        name="scale",
+    )
+    extractor = FeatureExtractor(
+        resize, keras.Model(pixels, backbone.load_builder()(scale(channels)), name=backbone.id)
+    )
+    extractor.features.trainable = False
+    if weights is not None:
+        load_weights(extractor.weighted_layers, weights)
+    return extractor
+
+
+def embedder(extractor: FeatureExtractor) -> Any:
+    """A Keras model, pixels `(n, size, size, 1)` → embedding `(n, d)`: the mean of the feature map."""
+    embedding = layers.GlobalAveragePooling2D(name="embedding")(extractor.features.output)
+    return keras.Model(extractor.features.input, embedding, name="embedder")
+
+
+def build_network(extractor: FeatureExtractor, head: Any) -> Any:
+    """Join backbone and head: pixels `(n, size, size, 1)` → `{"feature_map", "embedding", "logits"}`."""
+    feature_map = extractor.features.output
+    embedding = layers.GlobalAveragePooling2D(name="embedding")(feature_map)
+    outputs = {"feature_map": feature_map, "embedding": embedding, "logits": _apply(head, embedding)}
+    return keras.Model(extractor.features.input, outputs, name="network")
+
+
+def build_export(extractor: FeatureExtractor, head: Any, calibration: Calibration) -> Any:
+    """The whole network in one graph: images uint8 `(n, H, W, 1)` of any size → calibrated probabilities `(n, classes)`."""
+    image = keras.Input((None, None, 1), dtype="uint8", name="image")
+    x = extractor.resize.get_layer("resize")(image)
+    x = _apply(extractor.features, x)
+    x = _apply(head, layers.GlobalAveragePooling2D(name="embedding")(x))
+    x = layers.Rescaling(
+        scale=[calibration.slope] * len(calibration.bias), offset=list(calibration.bias), name="calibration"
+    )(x)
+    return keras.Model(image, layers.Softmax(name="probabilities")(x), name="pneumolens")
+
+
+def _apply(model: Any, tensor: Any) -> Any:
+    """Run a functional model's layers on another symbolic tensor; `call`, unlike calling it, adds no nested model."""
+    return model.call(tensor)

@@ -1,0 +1,136 @@
+"""Many files through one predictor: the batch behind `python -m models predict`."""
+
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from models.bundle import Bundle, BundleError
+from models.files import atomic_path
+from models.heatmap import overlay
+from models.prediction import Prediction
+from models.predictor import BATCH_SIZE, Predictor
+from models.radiograph import Radiograph, read_radiograph
+from models.refusal import Refusal, RefusedError
+from models.table import csv_row, write_csv
+
+_SHOWN_ROWS: Final = 50
+_READERS: Final = 2
+
+Outcome = Prediction | Refusal
+
+
+def predict_paths(
+    bundle: Bundle, paths: Sequence[Path], *, csv: str | None = None, heatmaps: Path | None = None
+) -> int:
+    """Judge files and folders, show a table, write what was asked for; return how many files were refused.
+
+    Args:
+        csv: a file, or "-" for standard output (the table then goes to standard error).
+        heatmaps: a folder for the films with their heatmaps, as `<file's stem>-<start of its digest>.png`.
+    """
+    files = find_files(paths)
+    if not files:
+        raise BundleError(f"There is no file in {', '.join(map(str, paths))}. Name files, or folders that hold some.")
+    messages = Console(stderr=True)
+    with messages.status(f"Loading the bundle {bundle.spec.name} …"):
+        predictor = Predictor(bundle)
+    outcomes: list[tuple[Path, Outcome]] = []
+    with _progress(messages) as progress:
+        task = progress.add_task("Reading and judging", total=len(files))
+        for file, radiograph, outcome in _judge(predictor, files, heatmaps=heatmaps is not None):
+            if heatmaps and radiograph and isinstance(outcome, Prediction):
+                _write_heatmap(heatmaps, file, radiograph, outcome)
+            outcomes.append((file, outcome))
+            progress.advance(task)
+    _show(messages if csv == "-" else Console(), bundle, outcomes)
+    if csv:
+        _write_csv(csv, bundle, outcomes)
+    return sum(isinstance(outcome, Refusal) for _, outcome in outcomes)
+
+
+def find_files(paths: Sequence[Path]) -> list[Path]:
+    """The files that paths lead to: folders are searched to their depth, leaving out hidden names; others are kept as named."""
+    files: list[Path] = []
+    for path in paths:
+        if not path.is_dir():
+            files.append(path)
+            continue
+        below = (found for found in path.rglob("*") if not found.is_dir())
+        files += sorted(found for found in below if not any(p.startswith(".") for p in found.relative_to(path).parts))
+    return files
+
+
+def _judge(
+    predictor: Predictor, files: Sequence[Path], *, heatmaps: bool
+) -> Iterator[tuple[Path, Radiograph | None, Outcome]]:
+    """Yield each file with its outcome, in order; no more than two batches of films are in memory."""
+    with ThreadPoolExecutor(_READERS) as readers:
+        batches = [files[start : start + BATCH_SIZE] for start in range(0, len(files), BATCH_SIZE)]
+        coming = [readers.submit(_read, file) for file in batches[0]]
+        for number, batch in enumerate(batches):
+            read = [future.result() for future in coming]
+            following = batches[number + 1] if number + 1 < len(batches) else []
+            coming = [readers.submit(_read, file) for file in following]
+            films = [film for film in read if isinstance(film, Radiograph)]
+            predictions = iter(predictor.predict(films, heatmaps=heatmaps))
+            for file, film in zip(batch, read, strict=True):
+                if isinstance(film, Radiograph):
+                    yield file, film, next(predictions)
+                else:
+                    yield file, None, film
+
+
+def _read(path: Path) -> Radiograph | Refusal:
+    try:
+        return read_radiograph(path)
+    except RefusedError as error:
+        return error.refusal
+
+
+def _progress(console: Console) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console, transient=True)
+
+
+def _write_heatmap(folder: Path, file: Path, radiograph: Radiograph, prediction: Prediction) -> None:
+    if prediction.heatmap is None:
+        return
+    with atomic_path(folder / f"{file.stem}-{radiograph.sha256[:8]}.png") as temporary:
+        overlay(radiograph.pixels, prediction.heatmap).save(temporary)
+
+
+def _show(console: Console, bundle: Bundle, outcomes: Sequence[tuple[Path, Outcome]]) -> None:
+    spec = bundle.spec
+    table = Table(
+        "file", "verdict", *(f"p({label})" for label in spec.labels), caption="Research use only: no diagnosis"
+    )
+    for file, outcome in outcomes[:_SHOWN_ROWS]:
+        if isinstance(outcome, Refusal):
+            table.add_row(str(file), f"[yellow]refused: {outcome.code}", *("" for _ in spec.labels))
+        else:
+            table.add_row(str(file), outcome.verdict, *(f"{p:.3f}" for p in outcome.probabilities))
+    console.print(table)
+    if len(outcomes) > _SHOWN_ROWS:
+        console.print(f"The first {_SHOWN_ROWS} of {len(outcomes)}; --csv FILE has them all.")
+    counts = Counter(o.code if isinstance(o, Refusal) else o.verdict for _, o in outcomes)
+    console.print(f"{spec.name}: " + ", ".join(f"{count} {name}" for name, count in counts.most_common()))
+    for file, outcome in outcomes:
+        if isinstance(outcome, Refusal):
+            console.print(f"{file}: {outcome.sentence}", style="yellow", markup=False)
+
+
+def _write_csv(target: str, bundle: Bundle, outcomes: Sequence[tuple[Path, Outcome]]) -> None:
+    spec = bundle.spec
+    rows = [csv_row(str(file), outcome, spec.labels, spec.name) for file, outcome in outcomes]
+    if target == "-":
+        write_csv(sys.stdout, spec.labels, rows)
+        return
+    with atomic_path(Path(target)) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+        write_csv(stream, spec.labels, rows)

@@ -1,0 +1,34 @@
+"""Results as rows: the same CSV from the page and from the command line."""
+
+import csv
+from collections.abc import Iterable, Sequence
+from typing import Final, TextIO
+
+from models.prediction import Prediction
+from models.refusal import Refusal
+
+# A spreadsheet takes a cell that starts like this for a formula (OWASP, "CSV injection"); file names are not ours.
+_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
+
+PROBABILITY_DIGITS: Final = 6
+
+
+def csv_header(labels: Sequence[str]) -> list[str]:
+    """`file,verdict,refusal_code,p_<LABEL>…,bundle`, labels in the bundle's order."""
+    return ["file", "verdict", "refusal_code", *(f"p_{label}" for label in labels), "bundle"]
+
+
+def csv_row(file: str, outcome: Prediction | Refusal, labels: Sequence[str], bundle: str) -> list[str]:
+    """One row: a refused file has its code, and neither verdict nor probabilities."""
+    name = f"'{file}" if file.startswith(_FORMULA_STARTS) else file
+    if isinstance(outcome, Refusal):
+        return [name, "", outcome.code, *("" for _ in labels), bundle]
+    probabilities = [f"{probability:.{PROBABILITY_DIGITS}f}" for probability in outcome.probabilities]
+    return [name, outcome.verdict, "", *probabilities, bundle]
+
+
+def write_csv(stream: TextIO, labels: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Write the header, then the rows as they come."""
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(csv_header(labels))
+    writer.writerows(rows)
