@@ -25,9 +25,7 @@ SPLITS: Final = ("train", "val", "test")
 # Other words for splits: folders so called are never classes, and reading them as such would train nonsense silently.
 _SPLIT_SYNONYMS: Final = {"training", "valid", "validation", "dev", "testing"}
 _JUNK: Final = {"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx"}
-_IMAGE_SUFFIXES: Final = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".png", ".tif", ".tiff", ".bmp", ".webp", ".dcm", ".dicom", ".dic"}
-)
+_IMAGE_SUFFIXES: Final = {".jpg", ".jpeg", ".jpe", ".png", ".tif", ".tiff", ".bmp", ".webp", ".dcm", ".dicom", ".dic"}
 
 
 @dataclass(frozen=True)
@@ -180,7 +178,8 @@ def _require_entries(candidates: Sequence[_Candidate], entries: Sequence[Entry],
         f"{count} {code} (such as {refused[code].path.as_posix()}: {refused[code].sentence})"
         for code, count in counts.most_common()
     )
-    names = list(dict.fromkeys(f"{candidate.label} ({candidate.split})" for candidate in lost))
+    splits = len({candidate.split for candidate in candidates}) > 1
+    names = list(dict.fromkeys(f"{split}/{label}" if splits else label for _, label, split in lost))
     raise DatasetError(
         "empty_class" if entries else "no_images",
         f"Each class must hold readable radiographs. Received: none in {shortened(names)}. Set aside: {reasons}",
@@ -253,7 +252,10 @@ def _require_classes(root: Path, classes: Mapping[str, Mapping[str, list[Path]]]
             f"Each image must be in a class folder. Received: {len(loose)} beside the class folders "
             f"({shortened(loose)}). Move them into a class folder or out of {root}.",
         )
-    empty = [f"{label} ({split})" for split, of_split in classes.items() for label in of_split if not of_split[label]]
+    empty: list[str] = []
+    several = len(classes) > 1
+    for split, of_split in classes.items():
+        empty += [f"{split}/{label}" if several else label for label, files in of_split.items() if not files]
     if empty:
         raise DatasetError(
             "empty_class",
