@@ -1,0 +1,234 @@
+"""Ordinary picture files to luminance, by Pillow."""
+
+import ctypes
+import logging
+import re
+import struct
+import warnings
+import zlib
+from collections.abc import Callable
+from io import BytesIO
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, _imaging
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.JpegImagePlugin import jpeg_factory
+from PIL.MpoImagePlugin import MpoImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from models.refusal import RefusedError
+
+# What Pillow and pydicom raise on broken content. They parse with struct, indexing and attribute access and let the
+# failure of those through, so the tuple is wide; fuzzing every format found nothing beyond it.
+CODEC_ERRORS: Final = (
+    OSError,
+    ValueError,
+    SyntaxError,  # Pillow's way to say "not my format"
+    EOFError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    MemoryError,  # sizes are checked before decoding: what still asks for too much is a broken length field
+    RuntimeError,  # a pydicom codec that gave up, nesting too deep
+    struct.error,
+    zlib.error,
+)
+_BOMB_ERRORS: Final = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+
+# Pillow's own classes instead of `Image.open`: the format is fixed by the signature, and a size is ours to refuse
+# before Pillow warns of it.
+_OPENERS: Final[dict[str, Callable[[BytesIO], Any]]] = {
+    "JPEG": jpeg_factory,
+    "PNG": PngImageFile,
+    "TIFF": TiffImageFile,
+    "BMP": BmpImageFile,
+    "WEBP": WebPImageFile,
+}
+_BMP_HEADER_SIZES: Final = frozenset({12, 16, 40, 52, 56, 64, 108, 124})
+_DEPTHS: Final = (8, 10, 12, 14, 16)  # bits a detector or its exporting software delivers
+_ORIENTATION: Final = 0x0112
+_WHITE_IS_ZERO: Final = 0
+_PHOTOMETRIC: Final = 262
+_TURNS: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+_CODEC_MODULES: Final = r"(PIL|pydicom|gdcm)\b"
+_QUIET: Final = ("ignore", None, UserWarning, re.compile(_CODEC_MODULES), 0)
+for _name in ("PIL", "pydicom"):
+    logging.getLogger(_name).setLevel(logging.CRITICAL)  # what they log either does no harm or ends in a refusal
+
+
+def _silence_libtiff() -> None:
+    """Take away libtiff's habit of writing to the terminal; its errors still end in exceptions of Pillow."""
+    library = ctypes.CDLL(_imaging.__file__)
+    for name in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
+        set_handler = getattr(library, name, None)  # absent where Pillow was linked in another way
+        if set_handler is not None:
+            set_handler(None)
+
+
+_silence_libtiff()
+
+
+def quiet_codecs() -> None:
+    """Let no codec's remark on a file's oddities reach the terminal or become an exception.
+
+    `warnings.catch_warnings` swaps the filters of the whole process and is not safe with threads. One filter, put in
+    front for good and only for the codecs' own modules, is; it is renewed because others may reset the list.
+    """
+    if not warnings.filters or warnings.filters[0] != _QUIET:
+        warnings.filterwarnings("ignore", category=UserWarning, module=_CODEC_MODULES)
+
+
+def picture_format(content: bytes) -> str | None:
+    """The accepted format that the first bytes announce, or None."""
+    if content.startswith(b"\xff\xd8\xff"):
+        return "JPEG"
+    if content.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "PNG"
+    if content.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
+        return "TIFF"
+    if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
+        return "WEBP"
+    if content.startswith(b"BM") and int.from_bytes(content[14:18], "little") in _BMP_HEADER_SIZES:
+        return "BMP"
+    return None
+
+
+def decode_picture(content: bytes, kind: str, *, max_pixels: int) -> NDArray[np.uint8]:
+    """Decode a picture of a known format to `(H, W)` luminance, turned as its EXIF data says.
+
+    Args:
+        content: the file's bytes.
+        kind: what `picture_format` said of them.
+        max_pixels: the largest width times height; more is refused on the header's word, before decoding.
+
+    Raises:
+        RefusedError: too_large, multi_frame, damaged or unsupported_encoding.
+    """
+    quiet_codecs()
+    try:
+        image = _OPENERS[kind](BytesIO(content))
+        if image.width * image.height > max_pixels:
+            raise too_many_pixels(image.width, image.height, max_pixels)
+        if _has_more_frames(image):
+            raise RefusedError(
+                "multi_frame", "The file holds several pictures. Save the one radiograph as a file of its own."
+            )
+        if kind == "PNG":  # Pillow decodes without comparing the checksums
+            PngImageFile(BytesIO(content)).verify()
+        image.load()
+        return _luminance(image)
+    except _BOMB_ERRORS as error:
+        raise RefusedError(
+            "too_large", "The image claims more pixels than a radiograph has. Export it in its ordinary size."
+        ) from error
+    except CODEC_ERRORS as error:
+        raise RefusedError(
+            "damaged", f"This {kind} file is cut short or broken. Copy or export the radiograph again."
+        ) from error
+
+
+def too_many_pixels(width: int, height: int, max_pixels: int) -> RefusedError:
+    """The refusal for a picture whose header asks for more pixels than are decoded here."""
+    return RefusedError(
+        "too_large",
+        f"The image has {width} by {height} pixels; at most {max_pixels // 1_000_000} million are read. "
+        "Export the radiograph in its ordinary size.",
+    )
+
+
+def stretch(values: NDArray[Any], *, outside: NDArray[np.bool_] | None = None) -> NDArray[np.uint8]:
+    """Spread numbers over 0 to 255, the least to black and the greatest to white.
+
+    Args:
+        values: an array of any real type. What is not finite counts as outside.
+        outside: where True, the value is no part of the picture: it has no say in the range and becomes black.
+    """
+    inside = np.isfinite(values)
+    if outside is not None:
+        inside &= ~outside
+    if not inside.any():
+        return np.zeros(values.shape, np.uint8)
+    seen = values if inside.all() else values[inside]
+    low, high = seen.min(), seen.max()
+    with np.errstate(all="ignore"):
+        span = float(high) - float(low)
+        scaled = np.subtract(values, low, dtype=np.float32 if values.dtype.itemsize <= 2 else np.float64)
+        scaled *= 255.0 / span if 0 < span < np.inf else 0.0
+        scaled[~inside] = 0.0
+        return np.rint(scaled).astype(np.uint8)
+
+
+def rgb_luminance(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """`(H, W, 3)` red, green, blue to `(H, W)` luminance with the weights of ITU-R 601, as Pillow's mode L."""
+    return np.array(Image.fromarray(np.ascontiguousarray(rgb)).convert("L"))
+
+
+def _has_more_frames(image: Any) -> bool:
+    if (
+        isinstance(image, MpoImageFile) and image.mpinfo
+    ):  # a camera's smaller copies of the same photograph do not count
+        kinds = [entry["Attribute"]["MPType"] for entry in image.mpinfo[0xB002][1:]]
+        return not all(kind.startswith("Large Thumbnail") for kind in kinds)
+    if isinstance(image, TiffImageFile):  # n_frames would walk through every page
+        try:
+            image.seek(1)
+        except EOFError:
+            return False
+        return True
+    return bool(getattr(image, "n_frames", 1) > 1)
+
+
+def _luminance(image: Any) -> NDArray[np.uint8]:
+    """The loaded image as `(H, W)` luminance, upright."""
+    turn = _TURNS.get(_orientation(image))
+    if image.mode in ("F", "I") or image.mode.startswith("I;16"):
+        grey = _deep_grey(np.asarray(image if turn is None else image.transpose(turn)))
+        white_is_zero = isinstance(image, TiffImageFile) and image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
+        return 255 - grey if white_is_zero else grey
+    if image.mode == "LAB":
+        raise RefusedError(
+            "unsupported_encoding", "The image is in the Lab colour space. Save the radiograph in greyscale."
+        )
+    if image.has_transparency_data:
+        coloured = image.convert("RGBA")
+        black = Image.new("RGBA", coloured.size, (0, 0, 0, 255))
+        image = Image.alpha_composite(black, coloured).convert("RGB")
+    elif image.mode not in ("L", "1"):
+        image = image.convert("RGB")
+    image = image.convert("L")
+    return np.array(image if turn is None else image.transpose(turn))
+
+
+def _orientation(image: Any) -> int:
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except CODEC_ERRORS:  # the pixels were fine: broken camera data is no reason to refuse them
+        return 1
+
+
+def _deep_grey(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Greyscale deeper than 8 bits; integers by the least usual depth that holds the brightest pixel.
+
+    A file says how many bits it has room for (16), seldom how many the detector used (often 12): taken at its word,
+    most radiographs would be black. Floats, negative and wider integers have no such depth and are stretched.
+    """
+    least, brightest = values.min(), values.max()
+    if values.dtype.kind == "f" or least < 0 or brightest >= 2 ** _DEPTHS[-1]:
+        return stretch(values)
+    depth = next(bits for bits in _DEPTHS if brightest < 2**bits)
+    levels = np.arange(2**depth, dtype=np.float64) * (255 / (2**depth - 1))
+    return np.rint(levels).astype(np.uint8)[values]
