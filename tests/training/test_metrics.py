@@ -1,6 +1,5 @@
 """Metrics: scikit-learn's numbers, honest intervals, and "not assessable" instead of nonsense."""
 
-import json
 import math
 
 import numpy as np
@@ -8,7 +7,7 @@ import pytest
 from sklearn import metrics as reference
 from sklearn.linear_model import LogisticRegression
 
-from training.bootstrap import Estimate, bootstrap, interval_text
+from training.bootstrap import bootstrap, interval_text
 from training.metrics import (
     binary_metrics,
     confusion,
@@ -18,7 +17,6 @@ from training.metrics import (
     roc_points,
     wilson_interval,
 )
-from training.operating_points import choose_operating_points
 from training.weighted import Ranking, area_under_roc, average_precision, logit, recalibrate
 
 THRESHOLD = 0.4
@@ -135,62 +133,6 @@ def test_curves_are_those_of_scikit_learn():
     np.testing.assert_allclose(found.y, precision[::-1])
 
 
-def test_the_interval_covers_the_truth_in_about_95_of_100_repeats():
-    generator = np.random.default_rng(11)
-    covered = {"sensitivity": 0, "brier": 0}
-    true = {"sensitivity": 0.75, "brier": 1 / 6}
-    for repeat in range(100):
-        # The patient's own probability is uniform; a positive one lies above 0.5 in three of four cases. Two films each.
-        probability = np.repeat(generator.random(150), 2)
-        positive = np.repeat(generator.random(150), 2) < probability
-        patients = np.repeat(own_patients(150), 2).tolist()
-        found = binary_metrics(positive, probability, patients, threshold=0.5, draws=200, seed=repeat)
-        for name in covered:
-            covered[name] += found[name].low <= true[name] <= found[name].high
-    assert all(88 <= count <= 99 for count in covered.values()), covered
-
-
-def test_images_of_one_patient_are_not_counted_as_independent():
-    positive, score = predictions(n=40, decimals=12)
-    positive, score = np.repeat(positive, 10), np.repeat(score, 10)
-    clustered = binary_metrics(positive, score, np.repeat(own_patients(40), 10).tolist(), threshold=0.5, draws=300)
-    naive = binary_metrics(positive, score, own_patients(400), threshold=0.5, draws=300)
-    for name in ("auroc", "sensitivity", "specificity", "brier"):
-        assert clustered[name].value == naive[name].value
-        assert clustered[name].high - clustered[name].low > 2 * (naive[name].high - naive[name].low), name
-    assert (clustered["auroc"].n, clustered["auroc"].patients, naive["auroc"].patients) == (400, 40, 400)
-
-
-def test_an_estimate_counts_the_images_it_is_a_share_of():
-    positive = np.array([True, True, True, False, False])
-    score = np.array([0.9, 0.8, 0.1, 0.2, 0.7])
-    found = binary_metrics(positive, score, ["a", "a", "b", "c", "d"], threshold=0.5, draws=200)
-    assert {name: (found[name].n, found[name].patients) for name in ("sensitivity", "specificity", "ppv", "npv")} == {
-        "sensitivity": (3, 2),
-        "specificity": (2, 2),
-        "ppv": (3, 2),
-        "npv": (2, 2),
-    }
-
-
-def test_the_same_seed_gives_the_same_intervals_and_another_seed_others():
-    positive, score = predictions()
-    first, again, other = (
-        binary_metrics(positive, score, own_patients(400), threshold=0.5, draws=100, seed=seed) for seed in (1, 1, 2)
-    )
-    assert first == again
-    assert first["auroc"].value == other["auroc"].value
-    assert first["auroc"] != other["auroc"]
-
-
-def test_draws_without_a_class_are_left_out_and_counted():
-    positive = np.array([True, True] + [False] * 10)
-    score = np.concatenate([[0.9, 0.4], np.linspace(0.1, 0.6, 10)])
-    found = binary_metrics(positive, score, own_patients(12), threshold=0.5, draws=1000)["auroc"]
-    assert found.left_out == pytest.approx(1000 * (10 / 12) ** 12, rel=0.3)
-    assert 0 <= found.low <= found.value <= found.high <= 1
-
-
 @pytest.mark.parametrize(
     ("positive", "score", "missing"),
     [
@@ -226,12 +168,6 @@ def test_what_the_images_cannot_give_is_not_assessable(positive, score, missing)
     assert interval_text(found["calibration_slope"]) == "not assessable"
 
 
-def test_one_patient_alone_has_no_interval():
-    positive, score = predictions(n=20)
-    found = binary_metrics(positive, score, ["the only one"] * 20, threshold=0.5, draws=40)
-    assert set(found.values()) == {None}
-
-
 def test_a_class_without_images_makes_the_means_over_classes_not_assessable():
     scores = np.array([[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.5, 0.4, 0.1]] * 4)
     found = multiclass_metrics(np.array([0, 1, 1] * 4), scores, ["a", "b", "c"], own_patients(12), draws=100)
@@ -241,46 +177,6 @@ def test_a_class_without_images_makes_the_means_over_classes_not_assessable():
         "recall_c",
     }
     assert found["accuracy"].value == pytest.approx(2 / 3)
-
-
-def test_a_perfect_share_has_an_interval_that_ends_below_one():
-    positive = np.array([True, False] * 20)
-    found = binary_metrics(positive, np.where(positive, 0.9, 0.1), own_patients(40), threshold=0.5, draws=100)
-    assert found["sensitivity"].high == found["sensitivity"].value == 1
-    assert found["sensitivity"].low == pytest.approx(0.025 ** (1 / 20))  # Clopper-Pearson, 20 of 20
-
-
-def test_a_statistic_that_is_undefined_in_most_draws_is_not_assessable():
-    def mostly_undefined(weights):
-        value = np.where(weights[:, 0] == 1, 0.5, np.nan)
-        return {"often": value, "always": np.ones(len(weights))}
-
-    found = bootstrap(mostly_undefined, own_patients(10), draws=400)
-    assert found["often"] is None
-    assert found["always"] == Estimate(1, 1, 1, n=10, patients=10)
-
-
-def test_an_estimate_survives_json():
-    estimate = Estimate(0.9512, 0.9, 0.97, n=40, patients=12, left_out=3)
-    assert Estimate(**json.loads(json.dumps(estimate.as_json()))) == estimate
-    assert interval_text(estimate) == "0.951 (0.900\N{EN DASH}0.970)"
-    assert interval_text(Estimate(-0.1, -0.2, 0.1, n=2, patients=2), digits=1).startswith("\N{MINUS SIGN}0.1 (")
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"value": math.nan},
-        {"high": math.inf},
-        {"low": 0.8, "high": 0.7},
-        {"patients": 0},
-        {"patients": 11},
-        {"left_out": -1},
-    ],
-)
-def test_an_impossible_estimate_is_refused(fields):
-    with pytest.raises(ValueError, match="Received"):
-        Estimate(**{"value": 0.5, "low": 0.4, "high": 0.6, "n": 10, "patients": 5, **fields})
 
 
 def test_reliability_bins_are_equally_full_and_ties_stay_together():
@@ -299,57 +195,6 @@ def test_wilson_interval_of_a_published_example():
     low, high = wilson_interval([81, 0], [263, 20])  # Newcombe 1998, table I
     np.testing.assert_allclose(low, [0.2553, 0.0], atol=5e-5)
     np.testing.assert_allclose(high, [0.3662, 0.1611], atol=5e-5)
-
-
-def test_the_balanced_point_has_the_best_youden_and_is_no_score():
-    positive, score = predictions()
-    threshold = choose_operating_points(positive, score)["balanced"]
-    false_positive, sensitivity, _ = reference.roc_curve(positive, score)
-    verdict = score >= threshold
-    youden = verdict[positive].mean() - verdict[~positive].mean()
-    assert youden == pytest.approx((sensitivity - false_positive).max())
-    assert threshold not in score
-
-
-@pytest.mark.parametrize(
-    ("positive", "score", "balanced"),
-    [
-        ([False, False, True, True], [0.1, 0.2, 0.6, 0.9], 0.4),
-        ([False, True, False, True], [0.1, 0.2, 0.3, 0.9], 0.6),  # J = 0.5 in two gaps; the wider one
-        ([False, True], [0.0, 1.0], 0.5),
-        ([True, False], [0.2, 0.7], 0.85),  # worse than chance: one verdict for all is best
-        ([True, False], [0.5, 0.5], 0.25),
-    ],
-)
-def test_balanced_point_of_small_cases(positive, score, balanced):
-    points = choose_operating_points(np.array(positive), np.array(score))
-    assert points["balanced"] == pytest.approx(balanced)
-
-
-@pytest.mark.parametrize("target", [0.5, 0.9, 0.95, 1.0])
-@pytest.mark.parametrize("decimals", [1, 12])
-def test_the_sensitive_point_is_the_highest_that_reaches_its_target(target, decimals):
-    positive, score = predictions(n=300, decimals=decimals)
-    score = score.clip(0.01)
-    threshold = choose_operating_points(positive, score, sensitivity=target)["sensitive"]
-    assert 0 < threshold < 1
-    assert (score[positive] >= threshold).mean() >= target
-    assert (score[positive] > threshold).mean() < target
-
-
-def test_the_sensitive_point_counts_exactly():
-    score = np.linspace(0.01, 0.99, 21)
-    assert choose_operating_points(np.arange(21) > 0, score)["sensitive"] == score[2]  # 19 of 20 are 0.95
-
-
-def test_operating_points_stay_below_one():
-    points = choose_operating_points(np.array([True, False]), np.array([1.0, math.nextafter(1, 0)]))
-    assert all(0 < threshold < 1 for threshold in points.values())
-
-
-def test_a_sensitivity_out_of_reach_is_refused():
-    with pytest.raises(ValueError, match=r"threshold above 0 must exist.*50\.0%"):
-        choose_operating_points(np.array([True, True, False]), np.array([0.0, 0.9, 0.1]))
 
 
 GOOD = {
@@ -392,11 +237,6 @@ def test_binary_metrics_name_the_rule_that_was_broken(wrong, rule):
     [
         (lambda: roc_points(np.array([True, True]), np.array([0.1, 0.2])), "both classes"),
         (lambda: precision_recall_points(np.array([False]), np.array([0.1])), "both classes"),
-        (lambda: choose_operating_points(np.array([False]), np.array([0.1])), "both classes"),
-        (
-            lambda: choose_operating_points(np.array([True, False]), np.array([0.5, 0.1]), sensitivity=0),
-            "sensitivity must lie in",
-        ),
         (lambda: reliability(np.array([True]), np.array([0.1]), bins=0), "bins must be at least 1"),
         (lambda: confusion([0, 1], [0], ["a", "b"]), "equally long"),
         (lambda: confusion([0, 2], [0, 1], ["a", "b"]), "truth must be in 0 … 1"),
