@@ -9,15 +9,16 @@ Research and education only: never a diagnosis.
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
+from models.backbones.weights import WeightsError
 from models.bundle import BundleError, list_bundles, load_bundle
 from models.export import SUFFIXES
+from models.quiet import import_keras_quietly
 
 OK, WRONG_USAGE, SOME_REFUSED = 0, 2, 3
 
@@ -25,11 +26,7 @@ OK, WRONG_USAGE, SOME_REFUSED = 0, 2, 3
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status is 0, 2 on wrong usage or a broken bundle, 3 where some inputs were refused."""
     options = build_parser().parse_args(arguments)
-    # TensorFlow's start-up notes would stand between the user and the table.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     command: Callable[[argparse.Namespace], int] = options.command
-    from models.backbones.weights import WeightsError
-
     try:
         return command(options)
     except (BundleError, WeightsError, ValueError) as error:
@@ -76,9 +73,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _predict(options: argparse.Namespace) -> int:
+    bundle = load_bundle(options.bundle)
+    import_keras_quietly()
     from models.screening import predict_paths
 
-    bundle = load_bundle(options.bundle)
     return SOME_REFUSED if predict_paths(bundle, options.paths, csv=options.csv, heatmaps=options.heatmaps) else OK
 
 
@@ -92,6 +90,7 @@ def _export(options: argparse.Namespace) -> int:
     from models.export import export_bundle
 
     bundle = load_bundle(options.name)
+    import_keras_quietly()
     with Console(stderr=True).status(f"Exporting {bundle.spec.name} as {options.format} …"):
         path = export_bundle(bundle, options.format, options.to)
     print(f"{path}: images uint8 (n, height, width, 1) in, probabilities of {', '.join(bundle.spec.labels)} out")
@@ -104,6 +103,7 @@ def _list(_: argparse.Namespace) -> int:
 
 
 def _device(options: argparse.Namespace) -> int:
+    import_keras_quietly()
     from models.device import describe_device
 
     print(describe_device(require_gpu=options.require_gpu))

@@ -1,6 +1,7 @@
 """From logits to probabilities that mean what they say."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +38,7 @@ class Calibration:
     def identity(cls, classes: int) -> "Calibration":
         return cls(method="none", slope=1.0, bias=(0.0,) * classes)
 
-    def probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    def probabilities(self, logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """Turn logits `(n, classes)` into probabilities `(n, classes)`; each row sums to 1."""
         return softmax(self.slope * logits.astype(np.float64) + np.asarray(self.bias))
 

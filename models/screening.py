@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Final
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from models.bundle import Bundle, BundleError
@@ -16,6 +15,7 @@ from models.files import atomic_path
 from models.heatmap import overlay
 from models.prediction import Prediction
 from models.predictor import BATCH_SIZE, Predictor
+from models.progress import progress_bar
 from models.radiograph import Radiograph, read_radiograph
 from models.refusal import Refusal, RefusedError
 from models.table import csv_row, write_csv
@@ -42,13 +42,12 @@ def predict_paths(
     with messages.status(f"Loading the bundle {bundle.spec.name} …"):
         predictor = Predictor(bundle)
     outcomes: list[tuple[Path, Outcome]] = []
-    with _progress(messages) as progress:
-        task = progress.add_task("Reading and judging", total=len(files))
+    with progress_bar(messages, "Reading and judging") as advance:
         for file, radiograph, outcome in _judge(predictor, files, heatmaps=heatmaps is not None):
             if heatmaps and radiograph and isinstance(outcome, Prediction):
                 _write_heatmap(heatmaps, file, radiograph, outcome)
             outcomes.append((file, outcome))
-            progress.advance(task)
+            advance(len(outcomes), len(files))
     _show(messages if csv == "-" else Console(), bundle, outcomes)
     if csv:
         _write_csv(csv, bundle, outcomes)
@@ -92,11 +91,6 @@ def _read(path: Path) -> Radiograph | Refusal:
         return read_radiograph(path)
     except RefusedError as error:
         return error.refusal
-
-
-def _progress(console: Console) -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=console, transient=True)
 
 
 def _write_heatmap(folder: Path, file: Path, radiograph: Radiograph, prediction: Prediction) -> None:

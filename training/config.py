@@ -1,0 +1,136 @@
+"""One run, described: what was asked for, and nothing that was found."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from models.bundle import check_bundle_name
+from models.head import HeadConfig
+
+
+@dataclass(frozen=True)
+class AugmentationConfig:
+    """How far a view may differ from the plain film; each amount is drawn evenly from −value to +value.
+
+    Attributes:
+        rotation: degrees.
+        shift: share of the side, along each axis.
+        zoom: share; both axes together, and by half of it each axis by itself.
+        shear: degrees.
+        brightness: grey levels of 255.
+        contrast: natural logarithm of the factor about the film's mean.
+        gamma: natural logarithm of the exponent.
+        noise: largest standard deviation of the pixel noise, in grey levels; each view draws its own.
+        flip: mirror half of the views. Off: a mirrored chest is situs inversus.
+    """
+
+    rotation: float = 10.0
+    shift: float = 0.06
+    zoom: float = 0.12
+    shear: float = 5.0
+    brightness: float = 25.0
+    contrast: float = 0.25
+    gamma: float = 0.35
+    noise: float = 8.0
+    flip: bool = False
+
+    def fingerprint(self, seed: int, view: int) -> str:
+        """Names a view in the cache of embeddings; view 0 is the plain film whatever the configuration."""
+        if view == 0:
+            return "plain"
+        text = json.dumps({**asdict(self), "seed": seed, "view": view}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class HeadTraining:
+    """How the head is fitted.
+
+    Attributes:
+        learning_rate: of Adam; falls to 0 along a half cosine over `epochs`.
+        l2: weight decay on every kernel.
+        label_smoothing: share of each label given to all classes alike.
+        batch_size: views in a step.
+        epochs: at most this many passes over the embeddings.
+        patience: passes without a better validation loss after which fitting stops.
+        class_weights: weigh classes by the inverse of their frequency, so that prevalence is not learnt as a symptom.
+    """
+
+    learning_rate: float = 1e-3
+    l2: float = 1e-4
+    label_smoothing: float = 0.0
+    batch_size: int = 256
+    epochs: int = 30
+    patience: int = 5
+    class_weights: bool = True
+
+    def __post_init__(self) -> None:
+        if self.learning_rate <= 0 or self.l2 < 0 or not 0 <= self.label_smoothing < 1:
+            raise ValueError(
+                f"learning_rate must be positive, l2 0 or more, label_smoothing in [0, 1). Received: {self}"
+            )
+        if min(self.batch_size, self.epochs, self.patience) < 1:
+            raise ValueError(f"batch_size, epochs and patience must be 1 or more. Received: {self}")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """The configuration of `python -m training train`.
+
+    Attributes:
+        data: folder of radiographs, `CLASS/*` or `{train,val,test}/CLASS/*`.
+        name: of the bundle.
+        backbone: a row of the table of backbones, or "auto".
+        weights: a local weight file for the backbone.
+        views: augmented views of each image besides the plain one.
+        positive: the label that operating points speak of; None: PNEUMONIA where there is one, else the last label.
+        folds: of the patient-grouped cross-validation.
+        seed: of folds, views and fitting; the same seed gives the same bundle on the same machine.
+        fine_tune: last blocks of the backbone that a second phase unfreezes; 0: none.
+        overwrite: replace a bundle of this name.
+        patient_regex, patients_csv: where patients come from, see `training.manifest.read_manifest`.
+        runs: folder for what a person may want to look at but no bundle may hold, such as the contact sheet.
+        cache: folder of embeddings.
+        tensorboard: folder for TensorBoard's logs; None: none.
+        notes: a Markdown file that goes into the card under "What was tried".
+        population: whom the images show, in words, for the card and the page.
+    """
+
+    data: Path
+    name: str
+    cache: Path
+    backbone: str = "auto"
+    weights: Path | None = None
+    views: int = 2
+    positive: str | None = None
+    folds: int = 5
+    seed: int = 2015
+    fine_tune: int = 0
+    overwrite: bool = False
+    patient_regex: str | None = None
+    patients_csv: Path | None = None
+    runs: Path = Path("runs")
+    tensorboard: Path | None = None
+    notes: Path | None = None
+    population: str = "not stated"
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+    head: HeadConfig = field(default_factory=HeadConfig)
+    head_training: HeadTraining = field(default_factory=HeadTraining)
+
+    def __post_init__(self) -> None:
+        check_bundle_name(self.name)
+        if self.views < 0 or self.fine_tune < 0:
+            raise ValueError(f"--views and --fine-tune must be 0 or more. Received: {self.views}, {self.fine_tune}")
+        if self.folds < 2:
+            raise ValueError(f"--folds must be 2 or more. Received: {self.folds}")
+
+    @property
+    def run_folder(self) -> Path:
+        return self.runs / self.name
+
+    def as_json(self) -> dict[str, Any]:
+        """What shaped the numbers, without the paths of this machine."""
+        paths = ("data", "cache", "weights", "patients_csv", "runs", "tensorboard", "notes", "overwrite")
+        return {name: value for name, value in asdict(self).items() if name not in paths}

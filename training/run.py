@@ -1,0 +1,187 @@
+"""What a run leaves: the bundle with its card, its report and its plots."""
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from models.backbones import Backbone
+from models.backbones.weights import WeightsFile
+from models.bundle import HEAD_FILE, BackboneRef, BundleSpec, save_bundle
+from models.calibration import Calibration
+from models.network import FeatureExtractor
+from models.prediction import OperatingPoint
+from training.bootstrap import interval_text
+from training.cache import EmbeddingCache
+from training.card import write_card
+from training.config import RunConfig
+from training.figures import draw_judged
+from training.head import FittedHead
+from training.judge import judge
+from training.manifest import Manifest
+from training.plots import plot_learning_curves
+from training.validation import Judged, Metrics
+
+DEFAULT_OPERATING_POINT = "balanced"
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything that a run found."""
+
+    config: RunConfig
+    manifest: Manifest
+    extractor: FeatureExtractor
+    backbone: Backbone
+    weights: WeightsFile
+    head: Any
+    calibration: Calibration
+    judged: Judged
+    points: tuple[OperatingPoint, ...]
+    batches: Sequence[Mapping[str, Any]]
+    fitted: Sequence[FittedHead]
+    versions: Mapping[str, str]
+
+    @property
+    def operating_point(self) -> OperatingPoint | None:
+        return next((point for point in self.points if point.name == DEFAULT_OPERATING_POINT), None)
+
+
+def save_run(run: Run, console: Console) -> Path:
+    """Judge a test split where there is one, write the bundle, show the table; return the bundle's folder."""
+    with console.status("Intervals, plots and card …"):
+        out_of_fold = run.judged.metrics(run.operating_point)
+        test = _judge_test_split(run)
+        report = _report(run, out_of_fold, test)
+        folder = save_bundle(
+            _spec(run, report), lambda folder: _write_files(run, report, test, folder), overwrite=run.config.overwrite
+        )
+    _show(console, out_of_fold, run)
+    console.print(f"Bundle: {folder}", markup=False)
+    console.print(f"What the model saw: {run.config.run_folder / 'augmentation.png'}", markup=False)
+    console.print(f"Try it: python -m app --bundle {run.config.name}", markup=False)
+    return folder
+
+
+def metrics_json(metrics: Metrics) -> dict[str, Any]:
+    """Estimates as plain numbers; null where not assessable."""
+    return {name: estimate.as_json() if estimate else None for name, estimate in metrics.items()}
+
+
+def _judge_test_split(run: Run) -> Judged | None:
+    entries = run.manifest.select("test")
+    if not entries:
+        return None
+    return judge(
+        run.extractor,
+        run.head,
+        run.calibration,
+        run.manifest.root,
+        entries,
+        EmbeddingCache(run.config.cache, run.backbone, run.weights.sha256),
+        labels=run.manifest.labels,
+        positive=run.judged.positive,
+    )
+
+
+def _report(run: Run, out_of_fold: Metrics, test: Judged | None) -> dict[str, Any]:
+    """Everything the card says, as numbers."""
+    manifest = run.manifest
+    return {
+        "bundle": run.config.name,
+        "data": _data(run),
+        "backbone": {"id": run.backbone.id, "summary": run.backbone.summary, "weights": run.weights.source,
+                     "weights_sha256": run.weights.sha256},
+        "configuration": run.config.as_json(),
+        "split": "held-out patients of the fine-tuning phase" if run.config.fine_tune else "patient-grouped folds",
+        "epochs": [fitted.epochs for fitted in run.fitted],
+        "calibration": asdict(run.calibration),
+        "operating_points": [
+            {**asdict(point), "confusion": run.judged.confusion(point).tolist()} for point in run.points
+        ],
+        "out_of_fold": metrics_json(out_of_fold),
+        "confusion": run.judged.confusion(run.operating_point).tolist(),
+        "leave_batch_out": {"scores": list(run.batches), "mean_auroc": _mean_auroc(run.batches)} if run.batches else None,
+        "test_split": metrics_json(test.metrics(run.operating_point)) if test else None,
+        "set_aside": [{"file": str(one.path), "code": one.code} for one in manifest.set_aside],
+        "versions": dict(run.versions),
+    }  # fmt: skip
+
+
+def _mean_auroc(batches: Sequence[Mapping[str, Any]]) -> float:
+    return float(np.mean([score["auroc"] for score in batches]))
+
+
+def _data(run: Run) -> dict[str, Any]:
+    manifest = run.manifest
+    learnt = [entry for entry in manifest.entries if entry.split != "test"]
+    images = {label: sum(entry.label == label for entry in learnt) for label in manifest.labels}
+    return {
+        "fingerprint": manifest.fingerprint,
+        "images": images,
+        "patients": len({entry.patient for entry in learnt}),
+        "patient_source": manifest.patient_source,
+        "population": run.config.population,
+        "prevalence": images[run.judged.positive] / len(learnt) if run.judged.positive else None,
+        "test_images": len(manifest.entries) - len(learnt),
+        "set_aside": len(manifest.set_aside),
+    }
+
+
+def _spec(run: Run, report: Mapping[str, Any]) -> BundleSpec:
+    return BundleSpec(
+        name=run.config.name,
+        labels=run.manifest.labels,
+        positive=run.judged.positive,
+        backbone=BackboneRef(run.backbone.id, run.weights.sha256, run.weights.source, _backbone_file(run.weights)),
+        head=run.config.head,
+        calibration=run.calibration,
+        operating_points=run.points,
+        default_operating_point=run.operating_point.name if run.operating_point else None,
+        data=report["data"],
+        metrics={"out_of_fold": report["out_of_fold"], "leave_batch_out": report["leave_batch_out"],
+                 "test_split": report["test_split"]},
+        training=run.config.as_json(),
+        versions=run.versions,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )  # fmt: skip
+
+
+def _backbone_file(weights: WeightsFile) -> str | None:
+    """The name of the copy inside the bundle, for weights that are not to be had elsewhere."""
+    if weights.source in ("vendored", "published"):
+        return None
+    # Keras tells its two weight formats apart by this suffix.
+    return "backbone.weights.h5" if weights.path.name.endswith(".weights.h5") else f"backbone{weights.path.suffix}"
+
+
+def _write_files(run: Run, report: Mapping[str, Any], test: Judged | None, folder: Path) -> None:
+    run.head.save_weights(str(folder / HEAD_FILE))
+    if name := _backbone_file(run.weights):
+        shutil.copyfile(run.weights.path, folder / name)
+    (folder / "report.json").write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    thresholds = {point.name: point.threshold for point in run.points}
+    draw_judged(run.judged, run.operating_point, folder, thresholds=thresholds)
+    if test:
+        draw_judged(test, run.operating_point, folder, thresholds=thresholds, prefix="test_")
+    plot_learning_curves([fitted.losses for fitted in run.fitted], folder / "learning_curves.png")
+    notes = run.config.notes.read_text(encoding="utf-8") if run.config.notes else None
+    write_card(report, folder / "MODEL_CARD.md", labels=run.manifest.labels, notes=notes)
+
+
+def _show(console: Console, metrics: Metrics, run: Run) -> None:
+    table = Table("out of fold", "value (95 % interval, by patient)", "n")
+    for name, estimate in metrics.items():
+        table.add_row(name, interval_text(estimate), f"{estimate.n:,}" if estimate else "")
+    console.print(table)
+    if run.batches:
+        console.print(
+            f"AUROC on left-out acquisition batches, mean of {len(run.batches)}: {_mean_auroc(run.batches):.4f}"
+        )

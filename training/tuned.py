@@ -1,0 +1,88 @@
+"""The second phase within a run: which patients it may see, and what is left to judge it by."""
+
+import tempfile
+from pathlib import Path
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from models.backbones import Backbone
+from models.backbones.weights import WeightsFile
+from models.files import digest
+from models.network import FeatureExtractor
+from training.cache import EmbeddingCache
+from training.config import AugmentationConfig, RunConfig
+from training.embed import embed
+from training.finetune import fine_tune
+from training.folds import grouped_hold_out
+from training.head import FittedHead, fit_head, head_logits
+from training.manifest import Manifest
+from training.material import Material
+
+Split = tuple[NDArray[np.int64], NDArray[np.int64]]
+
+
+def fine_tuned_head(
+    config: RunConfig,
+    manifest: Manifest,
+    material: Material,
+    extractor: FeatureExtractor,
+    backbone: Backbone,
+    console: Console,
+) -> tuple[list[Split], NDArray[np.float32], list[FittedHead], WeightsFile]:
+    """Fine-tune in place on four fifths of the patients.
+
+    Returns:
+        The one split, as a list of folds; logits `(n, classes)` of the held-out fifth, NaN elsewhere; the head; and the
+        file that now holds the backbone's weights, in the run's folder.
+    """
+    fit, held_out = grouped_hold_out(material.truth, material.patients, fraction=0.2, seed=config.seed)
+    fitted = fit_head(
+        material.embeddings[fit],
+        material.truth[fit],
+        [material.patients[index] for index in fit],
+        config=config.head,
+        training=config.head_training,
+        classes=len(manifest.labels),
+        seed=config.seed,
+    )
+    with console.status(f"Fine-tuning the last {config.fine_tune} blocks of {backbone.id} …"):
+        history = fine_tune(
+            extractor,
+            fitted.head,
+            manifest.root,
+            material.entries,
+            material.truth,
+            split=(fit, held_out),
+            blocks=config.fine_tune,
+            views=config.views,
+            augmentation=config.augmentation,
+            seed=config.seed,
+            callbacks=[keras.callbacks.TensorBoard(str(config.tensorboard))] if config.tensorboard else [],
+        )
+    weights = _save_weights(extractor, config.run_folder / "backbone.weights.h5")
+    embeddings = embed(
+        extractor,
+        manifest.root,
+        [material.entries[index] for index in held_out],
+        EmbeddingCache(config.cache, backbone, weights.sha256),
+        views=0,
+        augmentation=AugmentationConfig(),
+        seed=config.seed,
+    )
+    logits = np.full((len(material.truth), len(manifest.labels)), np.nan, dtype=np.float32)
+    logits[held_out] = head_logits(fitted.head, embeddings[:, 0])
+    losses = (history["loss"], history["val_loss"])
+    return [(fit, held_out)], logits, [FittedHead(fitted.head, int(np.argmin(losses[1])) + 1, losses)], weights
+
+
+def _save_weights(extractor: FeatureExtractor, path: Path) -> WeightsFile:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
+        # Keras insists on the full suffix ".weights.h5", which a temporary name beside the file would not have.
+        temporary = Path(scratch) / path.name
+        extractor.weighted_layers.save_weights(str(temporary))
+        temporary.replace(path)
+    return WeightsFile(path, digest(path), "fine-tuned")

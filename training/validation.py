@@ -1,0 +1,135 @@
+"""What the head is worth, seen only through predictions on patients it has not seen."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
+
+from models.calibration import Calibration
+from models.prediction import OperatingPoint, take_verdict
+from training.bootstrap import Estimate
+from training.calibrate import fit_calibration
+from training.metrics import binary_metrics, confusion, multiclass_metrics
+from training.operating_points import choose_operating_points
+
+Metrics = Mapping[str, Estimate | None]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Images with their truth and what a model that has not seen their patients says of them.
+
+    Attributes:
+        truth: `(n,)`, class indices.
+        probabilities: `(n, classes)`, calibrated.
+        patients: `(n,)`.
+        labels: class names.
+        positive: the label of the operating points; None for more than two classes.
+    """
+
+    truth: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
+    patients: Sequence[str]
+    labels: tuple[str, ...]
+    positive: str | None
+
+    @property
+    def is_positive(self) -> NDArray[np.bool_]:
+        """`(n,)`: whether the truth is the positive label (two classes only)."""
+        return np.asarray(self.truth == self._positive_index)
+
+    @property
+    def positive_probability(self) -> NDArray[np.float64]:
+        return self.probabilities[:, self._positive_index]
+
+    @property
+    def _positive_index(self) -> int:
+        if self.positive is None:
+            raise ValueError("These images have more than two classes: no label is the positive one.")
+        return self.labels.index(self.positive)
+
+    def metrics(self, operating_point: OperatingPoint | None, *, draws: int = 2000) -> Metrics:
+        """The metrics of the field with 95 % patient-clustered bootstrap intervals."""
+        if operating_point is None:
+            return multiclass_metrics(self.truth, self.probabilities, self.labels, self.patients, draws=draws)
+        return binary_metrics(
+            self.is_positive,
+            self.positive_probability,
+            self.patients,
+            threshold=operating_point.threshold,
+            draws=draws,
+        )
+
+    def confusion(self, operating_point: OperatingPoint | None) -> NDArray[np.int64]:
+        """Counts `(classes, classes)`, truth in rows, verdicts in columns."""
+        verdicts = [
+            self.labels.index(take_verdict(self.labels, row, positive=self.positive, operating_point=operating_point))
+            for row in self.probabilities
+        ]
+        return np.asarray(confusion(self.truth, np.asarray(verdicts), self.labels), dtype=np.int64)
+
+
+def calibrate(
+    logits: NDArray[np.float32],
+    truth: NDArray[np.int64],
+    patients: Sequence[str],
+    folds: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
+    *,
+    labels: tuple[str, ...],
+    positive: str | None,
+) -> tuple[Calibration, Judged]:
+    """Calibrate out-of-fold logits `(n, classes)`.
+
+    Returns:
+        The calibration fitted on all of them, for the bundle, and the images as judged by calibrations fitted on the
+        other folds alone, so that no number about calibration comes from the images it was fitted on.
+    """
+    held_out = [part for _, part in folds]
+    probabilities = np.empty(logits.shape, dtype=np.float64)
+    for part in held_out:
+        others = np.setdiff1d(np.concatenate(held_out), part) if len(held_out) > 1 else part
+        probabilities[part] = fit_calibration(logits[others], truth[others]).probabilities(logits[part])
+    every = np.concatenate(held_out)
+    judged = Judged(truth[every], probabilities[every], [patients[index] for index in every], labels, positive)
+    return fit_calibration(logits[every], truth[every]), judged
+
+
+def operating_points(judged: Judged, *, draws: int = 2000) -> tuple[OperatingPoint, ...]:
+    """The bundle's thresholds with the sensitivity and specificity they had; none for more than two classes."""
+    if judged.positive is None:
+        return ()
+    points = []
+    for name, threshold in choose_operating_points(judged.is_positive, judged.positive_probability).items():
+        metrics = binary_metrics(
+            judged.is_positive, judged.positive_probability, judged.patients, threshold=threshold, draws=draws
+        )
+        points.append(OperatingPoint(name, threshold, _triple(metrics["sensitivity"]), _triple(metrics["specificity"])))
+    return tuple(points)
+
+
+def batch_scores(
+    logits_of: Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float32]],
+    truth: NDArray[np.int64],
+    folds: Sequence[Any],
+) -> list[dict[str, Any]]:
+    """AUROC on whole acquisition batches that the head has not seen; two classes only.
+
+    Args:
+        logits_of: fits on the first indices, gives logits `(n, 2)` of the second.
+        folds: of `training.folds.leave_batch_out`.
+    """
+    scores = []
+    for fold in folds:
+        logits = logits_of(fold.fit, fold.held_out)
+        auroc = float(roc_auc_score(truth[fold.held_out], logits[:, 1] - logits[:, 0]))
+        scores.append({"fitted_on": fold.name, "n": len(fold.held_out), "auroc": auroc})
+    return scores
+
+
+def _triple(estimate: Estimate | None) -> tuple[float, float, float]:
+    # With fewer than two patients in a class folds cannot be made, so an operating point always has its estimates; a
+    # bootstrap that could not draw them says nothing narrower than the whole range.
+    return (estimate.value, estimate.low, estimate.high) if estimate else (0.0, 0.0, 1.0)
