@@ -106,7 +106,7 @@ def check_convolution(result: npt.NDArray[np.float32], reference: npt.NDArray[np
     if not difference <= TOLERANCE:  # also true where it is not a number
         raise DeviceError(
             f"The device's convolution must agree with NumPy within {TOLERANCE:.1e} of the largest value. "
-            f"Received: {difference:.1e}. Its results cannot be trusted: update its driver, or set "
+            f"Received: {difference:.1e}. Its results cannot be trusted: renew its driver, or set "
             "CUDA_VISIBLE_DEVICES=-1 to compute on the CPU."
         )
     return difference
