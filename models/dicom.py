@@ -2,6 +2,7 @@
 
 import re
 from io import BytesIO
+from itertools import islice
 from typing import Any, Final
 
 import numpy as np
@@ -18,6 +19,7 @@ from models.refusal import RefusedError
 
 _DATASET_START: Final = 132  # after the preamble and the letters DICM
 
+_MAX_ELEMENTS: Final = 10_000  # a radiograph has a few hundred; parsing millions of empty ones would take minutes
 _MONOCHROME: Final = ("MONOCHROME1", "MONOCHROME2")
 _COLOURS: Final = ("RGB", "PALETTE COLOR", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 _YEARS_PER: Final = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
@@ -60,10 +62,10 @@ def _read_dataset(content: bytes) -> Dataset:
     explicit = content[start + 4 : start + 6].isalpha() and content[start + 4 : start + 6].isupper()
     meta.TransferSyntaxUID = syntax = _transfer_syntax(meta, explicit=explicit)
     little_endian = syntax != uid.ExplicitVRBigEndian
-    elements = data_element_generator(stream, not explicit, little_endian)
-    dataset = Dataset({element.tag: element for element in elements})
-    if not dataset or any(_is_cut_short(dataset.get_item(tag)) for tag in dataset.keys()):  # noqa: SIM118
+    elements = list(islice(data_element_generator(stream, not explicit, little_endian), _MAX_ELEMENTS + 1))
+    if not 0 < len(elements) <= _MAX_ELEMENTS or any(map(_is_cut_short, elements)):
         raise damaged()
+    dataset = Dataset({element.tag: element for element in elements})
     dataset.file_meta = meta
     dataset.set_original_encoding(not explicit, little_endian)
     return dataset

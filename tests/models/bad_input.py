@@ -209,6 +209,10 @@ def _dicoms() -> Iterator[tuple[str, str, bytes]]:
     yield "cut_in_the_header.dcm", "damaged", whole[: whole.index(b"MONOCHROME2") + 4]
     yield "cut_in_the_pixels.dcm", "damaged", whole[:-1000]
     yield "text_after_letters.dcm", "damaged", bytes(128) + b"DICM" + b"and then only prose. " * 20
+    flood = b"".join(struct.pack("<HH2sH", 9, tag, b"LO", 0) for tag in range(20_000))
+    yield "flood_of_elements.dcm", "damaged", whole[: whole.index(b"\x08\0\x16\0UI")] + flood
+    nest = struct.pack("<HH2sHLHHL", 0x40, 0xA730, b"SQ", 0, 2**32 - 1, 0xFFFE, 0xE000, 2**32 - 1)
+    yield "nested_too_deep.dcm", "damaged", whole[: whole.index(b"\x08\0\x16\0UI")] + nest * 5000
     yield "no_magic.dcm", "not_an_image", whole[132:]
     for name, code, changes in (
         ("no_pixel_data.dcm", "no_pixels", {"PixelData": None}),
