@@ -1,10 +1,11 @@
 """The bundle: the unit that is saved, verified and loaded.
 
 `models/bundles/NAME/` holds `bundle.json`, `head.weights.h5` and what the run wrote beside them. `bundle.json` carries the
-SHA-256 of every file beside it. No pickle, no serialised Keras object: architectures are built from code, and weights are
-read only after their digest was checked.
+SHA-256 of every file beside it and of the rest of itself. No pickle, no serialised Keras object: architectures are built
+from code, and weights are read only after their digest was checked.
 """
 
+import hashlib
 import json
 import os
 import re
@@ -15,6 +16,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from models.backbones import get_backbone
 from models.calibration import Calibration
 from models.files import digest, fsync
 from models.head import HeadConfig
@@ -26,8 +28,11 @@ BUNDLES_VARIABLE: Final = "PNEUMOLENS_BUNDLES"
 
 HEAD_FILE: Final = "head.weights.h5"
 _SPEC_FILE: Final = "bundle.json"
+_SEAL: Final = "content_sha256"
 _SHIPPED: Final = Path(__file__).parent / "bundles"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+_AGAIN: Final = "Copy the bundle again, or train it again."
 
 T = TypeVar("T")
 
@@ -86,16 +91,25 @@ class BundleSpec:
 
     def __post_init__(self) -> None:
         check_bundle_name(self.name)
+        get_backbone(self.backbone.id)
         if len(set(self.labels)) != len(self.labels) or len(self.labels) < 2:
             raise ValueError(f"labels must be two or more different names. Received: {self.labels}")
         if self.positive is not None and self.positive not in self.labels:
             raise ValueError(f"positive must be one of {self.labels}. Received: {self.positive!r}")
         if len(self.calibration.bias) != len(self.labels):
             raise ValueError(f"calibration must have one bias for each of {self.labels}. Received: {self.calibration}")
+        self._check_operating_points()
+
+    def _check_operating_points(self) -> None:
         names = [point.name for point in self.operating_points]
-        if self.positive is not None and self.default_operating_point not in names:
+        if self.positive is None:
+            if names or self.default_operating_point is not None:
+                raise ValueError(f"operating points need a positive label to speak of. Received: {names}")
+        elif len(self.labels) != 2:
+            raise ValueError(f"positive must be None for more than two labels. Received: {self.positive!r}")
+        elif self.default_operating_point not in names or len(set(names)) != len(names):
             raise ValueError(
-                f"default_operating_point must be one of {names}. Received: {self.default_operating_point!r}"
+                f"default_operating_point must be one of different {names}. Received: {self.default_operating_point!r}"
             )
 
     @property
@@ -170,7 +184,7 @@ def load_bundle(name: str | None = None) -> Bundle:
     needed = {HEAD_FILE, *([spec.backbone.file] if spec.backbone.file else [])}
     if not needed <= set(files):
         raise BundleError(f"The bundle {name!r} lists no {', '.join(sorted(needed - set(files)))}. Train it again.")
-    return Bundle(spec, folder, digest(folder / _SPEC_FILE))
+    return Bundle(spec, folder, hashlib.sha256(content).hexdigest())
 
 
 def save_bundle(spec: BundleSpec, write_files: Callable[[Path], None], *, overwrite: bool = False) -> Path:
@@ -187,7 +201,9 @@ def save_bundle(spec: BundleSpec, write_files: Callable[[Path], None], *, overwr
         write_files(temporary)
         digests = {path.name: digest(path) for path in sorted(temporary.iterdir())}
         content = {"schema_version": SCHEMA_VERSION, **asdict(spec), "files": digests}
-        (temporary / _SPEC_FILE).write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        content = json.loads(json.dumps(content, allow_nan=False))  # as it will be read, for the seal
+        text = json.dumps({**content, _SEAL: _seal(content)}, indent=2) + "\n"
+        (temporary / _SPEC_FILE).write_text(text, encoding="utf-8")
         temporary.chmod(0o755)
         for path in (*temporary.iterdir(), temporary):
             fsync(path)
@@ -231,37 +247,43 @@ def _find(name: str) -> Path:
 
 
 def _verify_files(folder: Path, files: Mapping[str, str]) -> None:
-    present = {path.name for path in folder.iterdir() if not path.name.startswith(".")} - {_SPEC_FILE}
+    """Links count as missing: they could be pointed elsewhere after the check."""
+    present = {path.name for path in folder.iterdir() if path.is_file() and not path.is_symlink()} - {_SPEC_FILE}
     if missing := sorted(set(files) - present):
-        raise BundleError(f"The bundle {folder.name!r} lacks {', '.join(missing)}. Copy it again, or train it again.")
-    if strange := sorted(present - set(files)):
+        raise BundleError(f"The bundle {folder.name!r} lacks the file {', '.join(missing)}. {_AGAIN}")
+    listed = {_SPEC_FILE, *files}
+    if strange := sorted(p.name for p in folder.iterdir() if p.name not in listed and not p.name.startswith(".")):
         raise BundleError(f"The bundle {folder.name!r} holds files that were not saved with it: {', '.join(strange)}.")
     for name, expected in files.items():
         if digest(folder / name) != expected:
             raise BundleError(
-                f"{name} in the bundle {folder.name!r} is not the file that was saved: its SHA-256 differs. "
-                "Copy the bundle again, or train it again."
+                f"{name} in the bundle {folder.name!r} is not the file that was saved: its SHA-256 differs. {_AGAIN}"
             )
+
+
+def _seal(content: Mapping[str, Any]) -> str:
+    """The digest of all else that `bundle.json` says."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _parse(content: bytes, folder: Path) -> tuple[BundleSpec, dict[str, str]]:
     try:
         raw = json.loads(content)
-        if raw.pop("schema_version") != SCHEMA_VERSION:
-            raise ValueError(f"its schema version is not {SCHEMA_VERSION}")
-        files = raw.pop("files")
-        if not isinstance(files, dict) or any("/" in name or "\\" in name for name in files):
-            raise ValueError("its list of files is malformed")
+        seal = raw.pop(_SEAL, None)
+        found = _seal(raw)
+        if (version := raw.pop("schema_version")) != SCHEMA_VERSION:
+            raise ValueError(f"its schema version must be {SCHEMA_VERSION}. Received: {version!r}")
+        if seal != found:
+            raise ValueError("it is not what was saved, its SHA-256 differs")
+        files = dict(raw.pop("files"))
         raw["labels"] = tuple(raw["labels"])
         raw["backbone"] = _strict(BackboneRef, raw["backbone"])
         raw["head"] = _strict(HeadConfig, raw["head"])
         raw["calibration"] = _strict(Calibration, {**raw["calibration"], "bias": tuple(raw["calibration"]["bias"])})
         raw["operating_points"] = tuple(_operating_point(point) for point in raw["operating_points"])
         return _strict(BundleSpec, raw), files
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise BundleError(
-            f"{_SPEC_FILE} of the bundle {folder.name!r} cannot be used: {error}. Train it again."
-        ) from error
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise BundleError(f"{_SPEC_FILE} of the bundle {folder.name!r} cannot be used: {error}. {_AGAIN}") from error
 
 
 def _operating_point(raw: dict[str, Any]) -> OperatingPoint:
