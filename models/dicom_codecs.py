@@ -36,6 +36,7 @@ _DECODERS: Final[dict[str, str]] = {
     uid.JPEG2000Lossless: "pillow",
     uid.JPEG2000: "pillow",
 }
+_JP2_SIGNATURE: Final = b"\0\0\0\x0cjP  "
 _STDERR: Final = 2
 _STDERR_LOCK: Final = Lock()
 _COMPLAINTS: Final = tuple(  # how the messages of the JPEG library inside gdcm begin
@@ -119,9 +120,11 @@ def _check_frame(frame: bytes, dataset: Dataset) -> None:
 
 def _coded_size(frame: bytes) -> tuple[int, int]:
     """Rows and columns that a JPEG, JPEG-LS or JPEG 2000 stream itself declares; an error where it is neither."""
-    siz = frame.find(b"\xff\x4f\xff\x51")
-    if siz >= 0 and not frame.startswith(b"\xff\xd8"):  # JPEG 2000 (ISO/IEC 15444-1, A.5.1)
-        right, bottom, left, top = struct.unpack_from(">4L", frame, siz + 8)
+    if frame.startswith((_JP2_SIGNATURE, b"\xff\x4f")):  # JPEG 2000, SIZ segment (ISO/IEC 15444-1, A.5.1)
+        start = _codestream_start(frame)
+        if frame[start : start + 4] != b"\xff\x4f\xff\x51":
+            raise ValueError("A JPEG 2000 stream must begin with the markers SOC and SIZ.")
+        right, bottom, left, top = struct.unpack_from(">4L", frame, start + 8)
         return bottom - top, right - left
     position = 2
     while True:  # JPEG (ISO/IEC 10918-1, B.1.1.3): from segment to segment up to the frame header
@@ -135,6 +138,19 @@ def _coded_size(frame: bytes) -> tuple[int, int]:
             position += 2 + length
         else:
             raise ValueError(f"A JPEG stream must be a chain of segments. Received: marker {marker:#06x}")
+
+
+def _codestream_start(frame: bytes) -> int:
+    """Where the code stream begins, after the boxes of a JP2 header that some writers leave in (15444-1, I.4)."""
+    if not frame.startswith(_JP2_SIGNATURE):
+        return 0
+    position = 12
+    while frame[position + 4 : position + 8] != b"jp2c":
+        (length,) = struct.unpack_from(">L", frame, position)
+        if length < 8:  # pydicom would turn on such a box for ever
+            raise ValueError(f"A JP2 box must be 8 bytes or more. Received: {length}")
+        position += length
+    return position + 8
 
 
 def _longest_rle_segment(frame: bytes, limit: int) -> int:

@@ -247,6 +247,7 @@ def _compressed_dicoms() -> Iterator[tuple[str, str, bytes]]:
     for name, syntax, frame in (
         ("frame_cut_short.dcm", j2k, stream[: len(stream) // 4]),
         ("frame_of_another_size.dcm", baseline, _jpeg_of_size(65_000, 65_000)),
+        ("boxes_that_lead_nowhere.dcm", j2k, b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(100)),
         ("frame_is_text.dcm", baseline, b"no picture in here " * 20),
         ("frame_of_another_codec.dcm", "1.2.840.10008.1.2.4.80", jpeg),
         ("rle_bomb.dcm", "1.2.840.10008.1.2.5", struct.pack("<16L", 1, 64, *[0] * 14) + b"\x81\0" * 20_000),
