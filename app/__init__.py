@@ -1,0 +1,1 @@
+"""How a model is used by a person: the pages in the browser. No numerics of its own."""

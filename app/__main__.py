@@ -1,0 +1,87 @@
+"""Start the page that judges radiographs in the browser.
+
+    python -m app
+    python -m app --port 8600 --bundle default
+
+The address answers within seconds; the model is loaded when the first page is opened. Ctrl-C or SIGTERM ends it.
+Research and education only: never a diagnosis.
+"""
+
+import argparse
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+from app.serving import BUNDLE_VARIABLE
+from models.backbones.weights import WeightsError
+from models.bundle import BundleError, load_bundle
+from models.predictor import backbone_weights
+
+WRONG_USAGE = 2
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Verify the bundle, print the address, serve; the exit status is 2 where the server could not be started."""
+    options = build_parser().parse_args(arguments)
+    try:
+        bundle = load_bundle(options.bundle)
+        backbone_weights(bundle)
+        check_port(options.host, options.port)
+    except (BundleError, WeightsError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return WRONG_USAGE
+    os.environ[BUNDLE_VARIABLE] = bundle.spec.name
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    print(f"PneumoLens, bundle {bundle.spec.name}: {address(options.host, options.port)} (Ctrl-C ends it)", flush=True)
+    return serve(options.host, options.port)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m app", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="the address to listen on; 0.0.0.0 for all, which lets every machine in"
+    )
+    parser.add_argument("--port", type=int, default=8501, help="the port to listen on (default: 8501)")
+    parser.add_argument("--bundle", metavar="NAME", help="the bundle that judges (default: the current one)")
+    return parser
+
+
+def check_port(host: str, port: int) -> None:
+    """Raise an OSError that says what to do where `port` cannot be listened on."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with closing(socket.socket(family, socket.SOCK_STREAM)) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except (OSError, OverflowError) as error:
+            raise OSError(f"Cannot listen on {host}, port {port} ({error}). Choose another --port.") from error
+
+
+def address(host: str, port: int) -> str:
+    """The address to open in a browser on this machine."""
+    name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"http://{name}:{port}"
+
+
+def serve(host: str, port: int) -> int:
+    """Run Streamlit in this process until a signal ends it; everything else it needs is in `.streamlit/config.toml`."""
+    from streamlit.web import cli
+
+    options = [f"--server.address={host}", f"--server.port={port}"]
+    if host in LOOPBACK:
+        # Elsewhere the names by which the machine is reached are not known here: STREAMLIT_SERVER_ALLOWED_HOSTS says them.
+        options += [f"--server.allowedHosts={name}" for name in LOOPBACK]
+    entry = Path(__file__).with_name("main.py")
+    cli.main(["run", str(entry), *options], prog_name="streamlit", standalone_mode=False)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

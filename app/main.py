@@ -1,0 +1,34 @@
+"""The table of pages. Start it with `python -m app`."""
+
+import sys
+from pathlib import Path
+
+# Streamlit puts only this folder on the path; the rooms lie beside it.
+ROOT = str(Path(__file__).absolute().parents[1])
+if ROOT not in sys.path:
+    sys.path.insert(0, ROOT)
+
+import streamlit as st  # noqa: E402
+
+from app import drawing  # noqa: E402
+from app.session import served_bundle  # noqa: E402
+
+HERE = Path(__file__).parent
+
+st.set_page_config(
+    page_title="PneumoLens", page_icon=str(HERE / "icon.svg"), layout="wide", initial_sidebar_state="collapsed"
+)
+st.logo(str(HERE / "logo.svg"), size="large")
+st.html(HERE / "style.css")
+st.html(drawing.notice())
+served_bundle()
+
+page = st.navigation(
+    [
+        st.Page("views/screen.py", title="Screen", default=True),
+        st.Page("views/model.py", title="Model", url_path="model"),
+        st.Page("views/about.py", title="About", url_path="about"),
+    ],
+    position="top",
+)
+page.run()

@@ -1,0 +1,134 @@
+"""From an uploaded file to what the page shows of it; knows nothing of Streamlit."""
+
+import hashlib
+import io
+from collections import Counter, OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import numpy as np
+from PIL import Image
+
+from models.heatmap import overlay
+from models.prediction import Prediction
+from models.predictor import Predictor
+from models.radiograph import Radiograph, read_radiograph
+from models.refusal import Refusal, RefusedError
+from models.table import csv_row, write_csv
+
+FILM_SIDE: Final = 1024
+"""Pixels of the longer side at which a film is kept for display."""
+
+MAX_FILES: Final = 200
+"""Files that one session judges at a time; the command line has no such limit."""
+
+KEPT_READINGS: Final = 256
+"""More than MAX_FILES, so that what is on the page is never judged twice."""
+
+
+@dataclass(frozen=True)
+class Film:
+    """A decoded radiograph, kept for display.
+
+    Attributes:
+        png: the film, no side longer than `FILM_SIDE`, losslessly encoded.
+        shown: its width and height there.
+        size: width and height of the radiograph in the file.
+        format: of the file.
+        facts: what the file said of itself.
+    """
+
+    png: bytes
+    shown: tuple[int, int]
+    size: tuple[int, int]
+    format: str
+    facts: Mapping[str, str]
+
+
+@dataclass(frozen=True, eq=False)
+class Screened:
+    """What came of one file.
+
+    Attributes:
+        name: as it was uploaded; not to be trusted.
+        sha256: of the file's bytes.
+        outcome: the prediction or the refusal.
+        film: None where the file was refused before it was decoded.
+    """
+
+    name: str
+    sha256: str
+    outcome: Prediction | Refusal
+    film: Film | None = None
+
+
+def screen(predictor: Predictor, name: str, content: bytes) -> Screened:
+    """Decode and judge one file; a file that cannot be judged gives a refusal, never an error."""
+    try:
+        radiograph = read_radiograph(content)
+    except RefusedError as error:
+        return Screened(name, _digest(content), error.refusal)
+    prediction = predictor.predict([radiograph], heatmaps=True)[0]
+    return Screened(name, radiograph.sha256, prediction, _keep_film(radiograph))
+
+
+def draw(screened: Screened, *, opacity: float) -> bytes:
+    """The film as a JPEG picture, with the heatmap over it at an opacity in [0, 1]."""
+    if screened.film is None:
+        raise ValueError(f"Only a judged film can be drawn. Received: {screened.outcome}")
+    pixels = np.asarray(Image.open(io.BytesIO(screened.film.png)))
+    heatmap = screened.outcome.heatmap if isinstance(screened.outcome, Prediction) else None
+    drawn = overlay(pixels, heatmap, opacity=opacity) if heatmap is not None and opacity else Image.fromarray(pixels)
+    stream = io.BytesIO()
+    drawn.save(stream, "JPEG", quality=92)
+    return stream.getvalue()
+
+
+@dataclass
+class Readings:
+    """The files that a session has had judged, the latest ones, by content: the same film is judged once."""
+
+    kept: int = KEPT_READINGS
+    _by_content: OrderedDict[str, Screened] = field(default_factory=OrderedDict)
+
+    def find(self, name: str, content: bytes) -> Screened | None:
+        """What is known of this content, under this name; None where it was not judged yet."""
+        screened = self._by_content.get(_digest(content))
+        if screened is None:
+            return None
+        self._by_content.move_to_end(screened.sha256)
+        return replace(screened, name=name)
+
+    def keep(self, screened: Screened) -> None:
+        """Remember, and forget the longest unused where there are too many."""
+        self._by_content[screened.sha256] = screened
+        self._by_content.move_to_end(screened.sha256)
+        while len(self._by_content) > self.kept:
+            self._by_content.popitem(last=False)
+
+
+def as_csv(results: Sequence[Screened], labels: Sequence[str], bundle: str) -> bytes:
+    """The results as the CSV file that `python -m models predict --csv` writes."""
+    stream = io.StringIO(newline="")
+    write_csv(stream, labels, [csv_row(result.name, result.outcome, labels, bundle) for result in results])
+    return stream.getvalue().encode()
+
+
+def count_outcomes(results: Sequence[Screened], labels: Sequence[str]) -> dict[str, int]:
+    """How many files have each verdict, in the bundle's order, and how many were refused."""
+    counts = Counter(result.outcome.verdict if isinstance(result.outcome, Prediction) else None for result in results)
+    return {**{label: counts[label] for label in labels}, "not judged": counts[None]}
+
+
+def _keep_film(radiograph: Radiograph) -> Film:
+    height, width = radiograph.pixels.shape
+    film = Image.fromarray(radiograph.pixels)
+    film.thumbnail((FILM_SIDE, FILM_SIDE), Image.Resampling.LANCZOS)
+    stream = io.BytesIO()
+    film.save(stream, "PNG", compress_level=1)
+    return Film(stream.getvalue(), film.size, (width, height), radiograph.format, radiograph.facts)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

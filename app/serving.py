@@ -1,0 +1,86 @@
+"""What one server process holds for all its visitors: the verified bundle with its card, and the model, loaded behind."""
+
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from models.bundle import Bundle, load_bundle
+
+if TYPE_CHECKING:
+    from models.predictor import Predictor
+
+BUNDLE_VARIABLE: Final = "PNEUMOLENS_BUNDLE"
+"""Environment variable: the name of the bundle that is served; unset, the current one."""
+
+_TENSORFLOW_CHATTER: Final = re.compile(
+    rb"WARNING: All log messages before absl::|[IW]0000 00:00:|E0000 00:00:.*cuInit"
+)
+
+
+@dataclass(frozen=True)
+class ServedBundle:
+    """A verified bundle, with what the Model page shows of it: read once, so that it stays of one piece.
+
+    Attributes:
+        bundle: the bundle.
+        card: the text of MODEL_CARD.md, Markdown; empty where there is none.
+        plots: PNG files beside it, by name.
+    """
+
+    bundle: Bundle
+    card: str
+    plots: Mapping[str, bytes]
+
+
+def read_served_bundle() -> ServedBundle:
+    """Verify the bundle that is served and read it; raises BundleError where it is missing or damaged."""
+    bundle = load_bundle(os.environ.get(BUNDLE_VARIABLE))
+    card = bundle.folder / "MODEL_CARD.md"
+    return ServedBundle(
+        bundle=bundle,
+        card=card.read_text(encoding="utf-8") if card.is_file() else "",
+        plots={path.name: path.read_bytes() for path in sorted(bundle.folder.glob("*.png"))},
+    )
+
+
+def start_loading(bundle: Bundle) -> "Future[Predictor]":
+    """Load the model in a thread of its own, so that pages are served meanwhile."""
+    loader = ThreadPoolExecutor(1, thread_name_prefix="model")
+    loading = loader.submit(_load, bundle)
+    loader.shutdown(wait=False)
+    return loading
+
+
+def _load(bundle: Bundle) -> "Predictor":
+    with without_tensorflow_chatter():
+        from models.predictor import Predictor
+
+        return Predictor(bundle)
+
+
+@contextmanager
+def without_tensorflow_chatter() -> Iterator[None]:
+    """Hold standard error back while TensorFlow is imported, then pass on what is not its start-up chatter.
+
+    The lines are written by C++ before any setting of TensorFlow's can reach them.
+    """
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as held:
+        terminal = os.dup(2)
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(terminal, 2)
+            held.seek(0)
+            for line in held:
+                if not _TENSORFLOW_CHATTER.match(line):
+                    os.write(terminal, line)
+            os.close(terminal)

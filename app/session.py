@@ -1,0 +1,79 @@
+"""What Streamlit keeps for us: for all visitors the bundle and the model, for each visitor the films on the page."""
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+import streamlit as st
+
+from app.screening import MAX_FILES, Readings, Screened
+from app.serving import ServedBundle, read_served_bundle, start_loading
+from models.bundle import Bundle
+from models.predictor import Predictor
+
+
+@dataclass
+class Desk:
+    """The films that a visitor has on the page, in the order in which they came.
+
+    Attributes:
+        results: by the key of the upload or sample.
+        readings: by content, so that a film that comes again is not judged again.
+        offered: keys of the files that the uploader held last time.
+        batch: number of the uploader; a new one is empty.
+        page: which page of cards is shown, from 0.
+    """
+
+    results: dict[str, Screened] = field(default_factory=dict)
+    readings: Readings = field(default_factory=Readings)
+    offered: set[str] = field(default_factory=set)
+    batch: int = 0
+    page: int = 0
+
+    @property
+    def uploader(self) -> str:
+        """The key of the uploader."""
+        return f"uploader_{self.batch}"
+
+    def follow_uploader(self, offered: Iterable[str], *, mounted: bool) -> None:
+        """Take away what the visitor took out of the uploader; `mounted` is false where it starts anew and empty."""
+        now = set(offered)
+        for key in (self.offered - now) if mounted else ():
+            self.results.pop(key, None)
+        self.offered = now
+
+    def room(self) -> int:
+        """How many more files the desk takes."""
+        return MAX_FILES - len(self.results)
+
+    def clear(self) -> None:
+        """Take all films away; the readings stay, so that coming again they are there at once."""
+        self.results.clear()
+        self.offered.clear()
+        self.batch += 1
+        self.page = 0
+
+    def shown(self, size: int) -> Sequence[tuple[str, Screened]]:
+        """The results of the current page of `size` cards; the page moves back where it has none left."""
+        self.page = max(0, min(self.page, (len(self.results) - 1) // size))
+        return list(self.results.items())[self.page * size : (self.page + 1) * size]
+
+
+def desk() -> Desk:
+    """This visitor's desk."""
+    if "desk" not in st.session_state:
+        st.session_state.desk = Desk()
+    found: Desk = st.session_state.desk
+    return found
+
+
+@st.cache_resource(show_spinner=False)
+def served_bundle() -> ServedBundle:
+    """The bundle that this server serves; it stays the same one until the server ends."""
+    return read_served_bundle()
+
+
+@st.cache_resource(show_spinner=False, hash_funcs={Bundle: lambda bundle: bundle.sha256})
+def loading_model(bundle: Bundle) -> "Future[Predictor]":
+    """The one model in memory, loading or loaded; whoever asks first starts it."""
+    return start_loading(bundle)

@@ -1,0 +1,111 @@
+"""The page on the model: what was measured, and on whom."""
+
+import re
+from collections.abc import Sequence
+
+import streamlit as st
+
+from app import drawing
+from app.session import loading_model, served_bundle
+from app.wording import batch_rows, described, interval, metric_rows
+from models.backbones import get_backbone
+from models.prediction import OperatingPoint
+
+PICTURE = re.compile(r"!\[[^\]]*\]\([^)]*\)")
+METRICS = {
+    "out_of_fold": "On patients it had not seen",
+    "test_split": "On the test split of its data",
+}
+
+served = served_bundle()
+spec = served.bundle.spec
+
+
+def main() -> None:
+    """Draw the page."""
+    loading_model(served.bundle)  # whoever reads this first finds the model loaded when going on to screen
+    st.title("Model", anchor=False)
+    st.html(drawing.definitions(identity()))
+    if spec.operating_points:
+        st.header("Operating points", anchor=False)
+        st.table([point_row(point) for point in spec.operating_points], hide_index=True)
+        st.caption("Chosen and measured on out-of-fold predictions, with 95 % patient-clustered bootstrap intervals.")
+    show_metrics()
+    show_plots()
+    show_definitions("Training data", described(spec.data))
+    show_definitions("How it was trained", described(spec.training))
+    show_definitions("Versions", list(spec.versions.items()))
+    show_card()
+
+
+def identity() -> list[tuple[str, str]]:
+    """The bundle's name and make."""
+    backbone = spec.backbone
+    return [
+        ("Bundle", spec.name),
+        ("Classes", ", ".join(spec.labels)),
+        ("Backbone", f"{get_backbone(backbone.id).summary}; {backbone.source} weights"),
+        (
+            "Head",
+            f"one hidden layer of {spec.head.width} units"
+            if spec.head.width
+            else "logistic regression on the embedding",
+        ),
+        ("Calibration", spec.calibration.method),
+        ("Made", spec.created),
+        ("SHA-256 of bundle.json", served.bundle.sha256),
+    ]
+
+
+def point_row(point: OperatingPoint) -> dict[str, str]:
+    """An operating point as a row."""
+    default = " (verdicts)" if point.name == spec.default_operating_point else ""
+    return {
+        "Operating point": point.name + default,
+        "Threshold": f"{point.threshold:.3f}",
+        "Sensitivity (95 % interval)": interval(*point.sensitivity),
+        "Specificity (95 % interval)": interval(*point.specificity),
+    }
+
+
+def show_metrics() -> None:
+    """What was measured, a table for each kind of image that the model had not seen."""
+    for key, title in METRICS.items():
+        if spec.metrics.get(key):
+            st.header(title, anchor=False)
+            st.table(metric_rows(spec.metrics[key]), hide_index=True)
+    if batches := spec.metrics.get("leave_batch_out"):
+        st.header("On acquisition batches it had not seen", anchor=False)
+        st.table(batch_rows(batches["scores"]), hide_index=True)
+        st.caption(f"Mean AUROC: {batches['mean_auroc']:.4f}. A part of the shift that another hospital brings.")
+
+
+def show_plots() -> None:
+    """The plots of the run."""
+    if not served.plots:
+        return
+    st.header("Plots", anchor=False)
+    columns = st.columns(2)
+    for number, (name, content) in enumerate(served.plots.items()):
+        title = name.removesuffix(".png").replace("_", " ")
+        columns[number % 2].image(content, caption=title, alt=f"Plot of the training run: {title}", width="stretch")
+
+
+def show_definitions(title: str, rows: Sequence[tuple[str, str]]) -> None:
+    """A part of the bundle's own record, as it stands there."""
+    if rows:
+        st.header(title, anchor=False)
+        st.html(drawing.definitions(rows))
+
+
+def show_card() -> None:
+    """The card as the run wrote it; its plots stand above."""
+    if not served.card:
+        return
+    st.header("Model card", anchor=False)
+    with st.expander("The card as the training run wrote it"):
+        st.markdown(PICTURE.sub("", served.card), anchors=False)
+        st.download_button("Download MODEL_CARD.md", served.card, file_name="MODEL_CARD.md", on_click="ignore")
+
+
+main()

@@ -1,0 +1,229 @@
+"""The page that judges radiographs."""
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+
+import streamlit as st
+
+from app import drawing
+from app.samples import read_sample, sample_names
+from app.screening import MAX_FILES, Screened, as_csv, count_outcomes, draw, screen
+from app.session import desk, loading_model, served_bundle
+from app.wording import HEATMAP_CAPTION, film_facts, percent, point_sentence, population_sentence
+from models.backbones.weights import WeightsError
+from models.bundle import BundleError
+from models.prediction import Prediction
+from models.predictor import Predictor
+from models.refusal import Refusal
+
+CARDS = 6
+POLL_SECONDS = 0.5
+DEFAULT_OPACITY = 40
+
+spec = served_bundle().bundle.spec
+
+
+def main() -> None:
+    """Draw the page."""
+    loading = loading_model(served_bundle().bundle)
+    st.title("Screen chest radiographs", anchor=False)
+    st.markdown(introduction())
+    st.caption(population_sentence(spec.name, spec.data))
+    with st.container(key="intake"):
+        waiting = offer_uploader() + offer_samples()
+    with st.container(key="status"):
+        take_in(waiting, loading)
+        show_model_status(loading)
+    if desk().results:
+        show_overview()
+        show_cards()
+
+
+def introduction() -> str:
+    """One sentence on what comes out."""
+    what = (
+        f"the probability of **{spec.positive}**"
+        if spec.positive
+        else f"the probability of each of {len(spec.labels)} classes"
+    )
+    return (
+        f"Drop one radiograph or many. For each you see {what}, and where the model looked. Nothing leaves this server."
+    )
+
+
+def offer_uploader() -> list[tuple[str, str, bytes]]:
+    """The drop zone; returns key, name and content of what was not judged yet."""
+    mounted = desk().uploader in st.session_state
+    files = st.file_uploader(
+        "Radiographs: JPEG, PNG, TIFF, BMP, WebP or DICOM, with or without a suffix",
+        accept_multiple_files=True,
+        key=desk().uploader,
+    )
+    desk().follow_uploader((file.file_id for file in files), mounted=mounted)
+    return [(file.file_id, file.name, file.getvalue()) for file in files if file.file_id not in desk().results]
+
+
+def offer_samples() -> list[tuple[str, str, bytes]]:
+    """A button for each synthetic sample; returns the one that was asked for."""
+    names = sample_names()
+    if not names:
+        return []
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="samples"):
+        st.markdown("No film at hand? Try a synthetic sample:", width="content")
+        asked = [name for name in names if st.button(name, key=f"sample_{name}", type="tertiary")]
+    return [(f"sample:{name}", name, read_sample(name)) for name in asked if f"sample:{name}" not in desk().results]
+
+
+def take_in(waiting: Sequence[tuple[str, str, bytes]], loading: "Future[Predictor]") -> None:
+    """Judge what waits; each result is kept at once, so that a file that comes meanwhile undoes nothing."""
+    accepted = waiting[: max(0, desk().room())]
+    if accepted:
+        bar = st.progress(0.0, text="Loading the model …" if not loading.done() else "Judging …")
+        predictor = wait_for(loading)
+        for done, (key, name, content) in enumerate(accepted):
+            bar.progress(done / len(accepted), text=f"Judging film {done + 1} of {len(accepted)} …")
+            known = desk().readings.find(name, content)
+            result = known or screen(predictor, name, content)
+            desk().readings.keep(result)
+            desk().results[key] = result
+        bar.empty()
+    if left_out := len(waiting) - len(accepted):
+        st.warning(
+            f"{left_out} more files were not judged: this page holds {MAX_FILES} at a time. Clear some, or judge whole "
+            "folders with `python -m models predict`."
+        )
+
+
+def wait_for(loading: "Future[Predictor]") -> Predictor:
+    """The model, once it is there; the page ends with a sentence where it cannot be loaded."""
+    try:
+        return loading.result()
+    except (BundleError, WeightsError) as error:
+        st.error(f"The model cannot be loaded. {error}")
+        st.stop()
+
+
+def show_model_status(loading: "Future[Predictor]") -> None:
+    """A line on the model, kept up to date until it is loaded."""
+
+    @st.fragment(run_every=None if loading.done() else POLL_SECONDS)
+    def status() -> None:
+        if not loading.done():
+            st.html(drawing.model_status("The model is loading. Films can be added already.", ready=False))
+            st.session_state.model_was_loading = True
+        elif st.session_state.pop("model_was_loading", False):
+            st.rerun()
+        elif wait_for(loading):
+            st.html(drawing.model_status(f"Model ready: bundle {spec.name}", ready=True))
+
+    status()
+
+
+def show_overview() -> None:
+    """Counts, the table of all films, and the CSV file."""
+    results = list(desk().results.values())
+    st.header("Results", anchor=False)
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="overview"):
+        st.html(drawing.counts(count_outcomes(results, spec.labels).items()), width="content")
+        with st.container(horizontal=True, width="content"):
+            st.download_button(
+                "Download CSV",
+                as_csv(results, spec.labels, spec.name),
+                file_name="pneumolens.csv",
+                mime="text/csv",
+                icon=":material/download:",
+                on_click="ignore",
+            )
+            st.button("Clear all", on_click=desk().clear)
+    if spec.operating_point:
+        st.caption(point_sentence(spec.operating_point))
+    if len(results) > 1:
+        st.dataframe(
+            [table_row(result) for result in results],
+            hide_index=True,
+            height=table_height(len(results)),
+            column_config={"File": st.column_config.TextColumn(width="medium")},
+            alt="Verdict and probabilities of each file; the CSV file holds the same",
+        )
+
+
+def table_height(rows: int) -> int:
+    """Pixels for up to eight rows and the header; more are scrolled."""
+    return 35 * (min(rows, 8) + 1) + 3
+
+
+def table_row(result: Screened) -> dict[str, str]:
+    """A result as a row of the table."""
+    outcome = result.outcome
+    judged = isinstance(outcome, Prediction)
+    return {
+        "File": result.name,
+        "Verdict": outcome.verdict if judged else "Not judged",
+        **{f"p({label})": percent(outcome.probability(label)) if judged else "" for label in spec.labels},
+        "Refusal code": "" if judged else outcome.code,
+    }
+
+
+def show_cards() -> None:
+    """A card for each film, some at a time."""
+    for key, result in desk().shown(CARDS):
+        with st.container(border=True):
+            if isinstance(result.outcome, Refusal):
+                st.html(drawing.refusal(result.name, result.outcome))
+            else:
+                show_card(key, result, result.outcome)
+    total = len(desk().results)
+    if total > CARDS:
+        show_pager(total)
+
+
+def show_pager(total: int) -> None:
+    """Back and forth through the cards."""
+
+    def turn(step: int) -> None:
+        desk().page += step
+
+    first = desk().page * CARDS
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="center", key="pager"):
+        st.button("Previous", on_click=turn, args=(-1,), disabled=first == 0)
+        st.markdown(f"{first + 1} to {min(first + CARDS, total)} of {total}", width="content")
+        st.button("Next", on_click=turn, args=(1,), disabled=first + CARDS >= total)
+
+
+def show_card(key: str, result: Screened, prediction: Prediction) -> None:
+    """One judged film: the picture, and the reading beside it."""
+    st.html(drawing.file_name(result.name))
+    picture, reading = st.columns([3, 2], gap="medium")
+    with reading:
+        st.html(drawing.reading(prediction, spec.operating_points))
+        if result.film:
+            st.html(drawing.definitions(film_facts(result.film)))
+    with picture:
+        show_film(f"film_{widget_key(key)}", result, prediction)
+
+
+def widget_key(key: str) -> str:
+    """The key of an upload or sample with nothing in it that a style sheet would read otherwise."""
+    return "".join(character if character.isalnum() else "-" for character in key)
+
+
+@st.fragment
+def show_film(key: str, result: Screened, prediction: Prediction) -> None:
+    """The film under its heatmap. A fragment: moving the slider draws again and judges nothing."""
+    if result.film is None:
+        return
+    with st.container(key=key, gap=None):
+        st.html(drawing.film_frame(key, *result.film.shown))
+        place = st.container()
+        st.caption(HEATMAP_CAPTION)
+    opacity = st.slider(
+        f"Opacity of the heatmap for {prediction.heatmap_label}",
+        *(0, 100, DEFAULT_OPACITY, 5),
+        format="%d %%",
+        key=f"{key}_opacity",
+    )
+    alt = f"Chest radiograph with the heatmap for {prediction.heatmap_label} at {opacity} % opacity"
+    place.image(draw(result, opacity=opacity / 100), width="stretch", alt=alt)
+
+
+main()

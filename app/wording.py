@@ -1,0 +1,124 @@
+"""What is said of a result, in words; plain text, for whoever draws it to escape."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from app.screening import Film
+from models.prediction import OperatingPoint, Prediction
+
+NOTICE: Final = "Research and education only, not a medical device"
+HEATMAP_CAPTION: Final = "Model attention, not lesion location"
+
+_FACTS: Final = {
+    "modality": "Modality",
+    "view": "View",
+    "body_part": "Body part",
+    "age_years": "Age, years",
+    "sex": "Sex",
+}
+_METRICS: Final = {
+    "auroc": "AUROC",
+    "auprc": "Average precision",
+    "ppv": "Positive predictive value",
+    "npv": "Negative predictive value",
+    "brier": "Brier score",
+    "macro_auroc": "AUROC, mean of the classes",
+}
+
+
+def percent(probability: float) -> str:
+    """A probability in percent, never rounded to a certainty."""
+    if probability < 0.001:
+        return "< 0.1 %"
+    if probability > 0.999:
+        return "> 99.9 %"
+    return f"{100 * probability:.1f} %"
+
+
+def verdict_sentence(prediction: Prediction) -> str:
+    """What the verdict rests on; never a diagnosis."""
+    point = prediction.operating_point
+    if point is None:
+        return f"Likeliest of {len(prediction.labels)} classes: {prediction.verdict}"
+    reached = prediction.verdict == prediction.positive
+    return f"{'Reaches' if reached else 'Stays below'} the operating point “{point.name}”: {prediction.verdict}"
+
+
+def point_sentence(point: OperatingPoint) -> str:
+    """What an operating point gave where it was chosen."""
+    sensitivity, specificity = point.sensitivity[0], point.specificity[0]
+    return (
+        f"“{point.name}” is a probability of {percent(point.threshold)}. In cross-validation it had a sensitivity of "
+        f"{percent(sensitivity)} and a specificity of {percent(specificity)}, on patients like those of the training data."
+    )
+
+
+def film_facts(film: Film) -> list[tuple[str, str]]:
+    """Name and value of all that the file said."""
+    width, height = film.size
+    said = [(name, str(film.facts[key])) for key, name in _FACTS.items() if key in film.facts]
+    return [("Format", film.format), ("Size", f"{width} × {height} pixels"), *said]
+
+
+def interval(value: float, low: float, high: float) -> str:
+    """A number with its 95 % interval."""
+    return f"{value:.3f} ({low:.3f} to {high:.3f})"
+
+
+def metric_name(name: str) -> str:
+    """A metric's name for people."""
+    if name.startswith("recall_"):
+        return f"Sensitivity for {name.removeprefix('recall_')}"
+    return _METRICS.get(name, plain_name(name))
+
+
+def plain_name(key: str) -> str:
+    """A key of a file for people: "weights_sha256" → "Weights sha256"."""
+    words = key.replace("_", " ")
+    return words[:1].upper() + words[1:]
+
+
+def metric_rows(metrics: Mapping[str, object]) -> list[dict[str, str]]:
+    """A row for each metric of a table: its name, its value with interval, and the images that it rests on."""
+    return [{"Metric": metric_name(name), **_metric_cells(value)} for name, value in metrics.items()]
+
+
+def _metric_cells(value: object) -> dict[str, str]:
+    if isinstance(value, Mapping):
+        number = interval(value["value"], value["low"], value["high"])
+        return {"Value (95 % interval)": number, "Images": f"{value['n']:,}", "Patients": f"{value['patients']:,}"}
+    return {"Value (95 % interval)": "not assessable", "Images": "", "Patients": ""}
+
+
+def batch_rows(scores: Sequence[Mapping[str, object]]) -> list[dict[str, str]]:
+    """A row for each acquisition batch that was held out."""
+    return [
+        {
+            "Fitted on": str(score["fitted_on"]),
+            "AUROC on the others": f"{score['auroc']:.4f}",
+            "Images": f"{score['n']:,}",
+        }
+        for score in scores
+    ]
+
+
+def population_sentence(bundle: str, data: Mapping[str, object]) -> str:
+    """On whom a bundle was trained, and what that means for others."""
+    population = data.get("population", "not stated")
+    if population == "not stated":
+        return f"Whom the films show that the bundle {bundle} was trained on is not stated: trust its probabilities on none."
+    return f"The bundle {bundle} was trained on {population}. On other films its probabilities mean little."
+
+
+def described(values: Mapping[str, object], group: str = "") -> list[tuple[str, str]]:
+    """Name and value of each entry of a nested mapping, in its order."""
+    rows: list[tuple[str, str]] = []
+    for key, value in values.items():
+        name = group + plain_name(str(key))
+        if isinstance(value, Mapping):
+            rows += described(value, f"{name}, ")
+        elif isinstance(value, list | tuple):
+            rows.append((name, ", ".join(str(item) for item in value) or "none"))
+        else:
+            rows.append((name, f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)))
+    return rows

@@ -1,0 +1,180 @@
+"""The pages, run without a browser."""
+
+from collections.abc import Callable
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app.samples import read_sample, sample_names
+from app.screening import MAX_FILES
+from app.wording import HEATMAP_CAPTION, NOTICE, percent
+from models.bundle import BundleSpec, load_bundle
+from models.prediction import Prediction
+
+OpenApp = Callable[[], AppTest]
+MakeFilm = Callable[..., bytes]
+
+
+def html(app: AppTest) -> str:
+    """All that the page draws as HTML."""
+    return "\n".join(element.value for element in app.get("html"))
+
+
+def pictures(app: AppTest) -> list[str]:
+    """The addresses of the films; an address changes with the picture."""
+    return [url for element in app.get("image") for url in element.value]
+
+
+def upload(app: AppTest, *files: tuple[str, bytes]) -> AppTest:
+    app.file_uploader[0].set_value([(name, content, "") for name, content in files])
+    return app.run()
+
+
+def test_the_first_look_shows_the_task_the_population_and_the_notice(open_app: OpenApp) -> None:
+    app = open_app()
+    assert not app.exception
+    assert app.title[0].value == "Screen chest radiographs"
+    assert str(load_bundle().spec.data["population"]) in app.caption[0].value
+    assert NOTICE in html(app)
+    assert not app.dataframe
+
+
+def test_a_film_gets_a_probability_a_verdict_and_a_heatmap(open_app: OpenApp, make_film: MakeFilm) -> None:
+    app = upload(open_app(), ("film.png", make_film()))
+    assert not app.exception
+    [result] = app.session_state["desk"].results.values()
+    assert isinstance(result.outcome, Prediction)
+    page = html(app)
+    assert percent(result.outcome.probability("PNEUMONIA")).replace("<", "&lt;").replace(">", "&gt;") in page
+    assert f"operating point “{result.outcome.operating_point.name}”: {result.outcome.verdict}" in page
+    assert "300 × 240 pixels" in page
+    assert len(pictures(app)) == 1
+    assert HEATMAP_CAPTION in [caption.value for caption in app.caption]
+
+
+def test_one_bad_file_leaves_the_others_intact(open_app: OpenApp, make_film: MakeFilm) -> None:
+    app = upload(open_app(), ("a.png", make_film(1)), ("notes.txt", b"words"), ("b", make_film(2)))
+    assert not app.exception
+    table = app.dataframe[0].value
+    assert list(table["File"]) == ["a.png", "notes.txt", "b"]
+    assert list(table["Refusal code"]) == ["", "not_an_image", ""]
+    assert list(table["Verdict"])[1] == "Not judged"
+    assert "Use JPEG, PNG, TIFF, BMP, WebP or DICOM." in html(app)
+    assert len(pictures(app)) == 2
+
+
+def test_the_slider_draws_again_and_judges_nothing(open_app: OpenApp, make_film: MakeFilm) -> None:
+    app = upload(open_app(), ("film.png", make_film()))
+    [before] = app.session_state["desk"].results.values()
+    [picture] = pictures(app)
+    app.slider[0].set_value(90).run()
+    [after] = app.session_state["desk"].results.values()
+    assert after.outcome is before.outcome
+    assert pictures(app) != [picture]
+    app.slider[0].set_value(40).run()
+    assert pictures(app) == [picture]
+
+
+def test_films_that_come_later_join_those_that_are_there(open_app: OpenApp, make_film: MakeFilm) -> None:
+    app = upload(open_app(), ("a.png", make_film(1)))
+    [first] = app.session_state["desk"].results.values()
+    app.button(key=f"sample_{sample_names()[0]}").click().run()
+    results = list(app.session_state["desk"].results.values())
+    assert [result.name for result in results] == ["a.png", sample_names()[0]]
+    assert results[0].outcome is first.outcome
+
+
+def test_a_film_that_comes_again_is_not_judged_again(open_app: OpenApp, make_film: MakeFilm) -> None:
+    app = upload(open_app(), ("a.png", make_film(1)))
+    [first] = app.session_state["desk"].results.values()
+    app = upload(app, ("copy.png", make_film(1)))
+    [again] = app.session_state["desk"].results.values()
+    assert again.name == "copy.png"
+    assert again.outcome is first.outcome
+
+
+@pytest.mark.parametrize("name", sample_names())
+def test_a_sample_is_one_click_away(open_app: OpenApp, name: str) -> None:
+    app = open_app()
+    app.button(key=f"sample_{name}").click().run()
+    assert not app.exception
+    [result] = app.session_state["desk"].results.values()
+    assert isinstance(result.outcome, Prediction)
+    assert result.outcome.verdict.lower() == name.split("_")[0]
+    assert result.film.format == ("DICOM" if name.endswith(".dcm") else result.film.format)
+
+
+def test_results_are_there_after_a_look_at_another_page(open_app: OpenApp, make_film: MakeFilm) -> None:
+    app = upload(open_app(), ("film.png", make_film()))
+    app.switch_page("views/model.py").run()
+    app.switch_page("views/screen.py").run()
+    assert len(pictures(app)) == 1
+
+
+def test_clear_all_clears_all(open_app: OpenApp, make_film: MakeFilm) -> None:
+    app = upload(open_app(), ("a.png", make_film(1)), ("b.png", make_film(2)))
+    next(button for button in app.button if button.label == "Clear all").click().run()
+    assert not app.exception
+    assert not pictures(app)
+    assert not app.file_uploader[0].value
+
+
+def test_many_films_are_shown_page_by_page(open_app: OpenApp) -> None:
+    app = upload(open_app(), *((f"{number}.txt", str(number).encode()) for number in range(8)))
+    assert "5.txt" in html(app)
+    assert "6.txt" not in html(app)
+    next(button for button in app.button if button.label == "Next").click().run()
+    assert "7.txt" in html(app)
+    assert len(app.dataframe[0].value) == 8
+
+
+def test_more_files_than_the_page_holds_are_left_out_with_a_word(open_app: OpenApp) -> None:
+    app = upload(open_app(), *((f"{number}.txt", str(number).encode()) for number in range(MAX_FILES + 3)))
+    assert len(app.session_state["desk"].results) == MAX_FILES
+    assert "3 more files were not judged" in app.warning[0].value
+
+
+def test_three_classes_have_a_bar_each_and_no_operating_point(
+    three_classes: BundleSpec, open_app: OpenApp, make_film: MakeFilm
+) -> None:
+    app = upload(open_app(), ("film.png", make_film()))
+    assert not app.exception
+    page = html(app)
+    assert page.count("pl-class") >= len(three_classes.labels)
+    assert "Likeliest of 3 classes" in page
+    assert "operating point" not in page
+    app.switch_page("views/model.py").run()
+    assert not app.exception
+    assert "not assessable" in app.table[0].value.to_string()
+
+
+def test_the_model_page_shows_points_metrics_and_make(open_app: OpenApp) -> None:
+    spec = load_bundle().spec
+    app = open_app().switch_page("views/model.py").run()
+    assert not app.exception
+    points, metrics = app.table[0].value, app.table[1].value
+    assert len(points) == len(spec.operating_points) == 2
+    auroc = spec.metrics["out_of_fold"]["auroc"]
+    assert metrics.loc[metrics["Metric"] == "AUROC", "Value (95 % interval)"].item().startswith(f"{auroc['value']:.3f}")
+    assert f"{auroc['n']:,}" in metrics.loc[metrics["Metric"] == "AUROC", "Images"].item()
+    assert spec.versions["keras"] in html(app)
+    assert NOTICE in html(app)
+    assert pictures(app)
+    assert "# Model card" in "\n".join(markdown.value for markdown in app.markdown)
+    assert "](" not in "\n".join(markdown.value for markdown in app.markdown if ".png" in markdown.value)
+
+
+def test_the_about_page_says_what_this_is_not(open_app: OpenApp) -> None:
+    app = open_app().switch_page("views/about.py").run()
+    assert not app.exception
+    text = "\n".join(markdown.value for markdown in app.markdown)
+    assert "not a medical device" in text
+    assert str(load_bundle().spec.data["population"]) in text
+    assert "not where a lesion is" in text.replace("*", "")
+    assert "make train" in text
+    assert "CC BY 4.0" in text
+
+
+def test_every_sample_is_read(open_app: OpenApp) -> None:
+    app = upload(open_app(), *((name, read_sample(name)) for name in sample_names()))
+    assert list(app.dataframe[0].value["Refusal code"]) == [""] * len(sample_names())

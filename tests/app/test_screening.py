@@ -1,0 +1,98 @@
+"""From uploaded bytes to a result."""
+
+import csv
+import io
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from app.samples import read_sample, sample_names
+from app.screening import FILM_SIDE, Readings, as_csv, count_outcomes, draw, screen
+from models.prediction import Prediction
+from models.predictor import Predictor
+from models.refusal import Refusal
+
+MakeFilm = Callable[..., bytes]
+
+
+def test_a_film_is_judged_and_kept_for_display(predictor: Predictor, make_film: MakeFilm) -> None:
+    screened = screen(predictor, "film", make_film(width=2000, height=1000))
+    assert isinstance(screened.outcome, Prediction)
+    assert screened.outcome.heatmap is not None
+    assert screened.film is not None
+    assert screened.film.size == (2000, 1000)
+    assert screened.film.shown == (FILM_SIDE, FILM_SIDE // 2)
+    assert screened.film.format == "PNG"
+
+
+@pytest.mark.parametrize(("content", "code"), [(b"", "empty_file"), (b"just words", "not_an_image")])
+def test_what_is_no_film_is_refused(predictor: Predictor, content: bytes, code: str) -> None:
+    screened = screen(predictor, "notes.txt", content)
+    assert isinstance(screened.outcome, Refusal)
+    assert screened.outcome.code == code
+    assert screened.film is None
+
+
+def test_without_opacity_the_film_is_drawn_as_it_is(predictor: Predictor, make_film: MakeFilm) -> None:
+    content = make_film()
+    screened = screen(predictor, "film", content)
+    plain = np.asarray(Image.open(io.BytesIO(draw(screened, opacity=0))).convert("L"), dtype=float)
+    film = np.asarray(Image.open(io.BytesIO(content)), dtype=float)
+    assert np.abs(plain - film).mean() < 2  # JPEG
+    covered = Image.open(io.BytesIO(draw(screened, opacity=1.0)))
+    assert covered.size == Image.open(io.BytesIO(content)).size
+    assert np.abs(np.asarray(covered.convert("L"), dtype=float) - film).mean() > 2
+
+
+def test_a_refused_file_cannot_be_drawn(predictor: Predictor) -> None:
+    with pytest.raises(ValueError, match="Only a judged film"):
+        draw(screen(predictor, "notes.txt", b"words"), opacity=0.5)
+
+
+def test_a_film_is_known_again_by_its_content_under_another_name(predictor: Predictor) -> None:
+    readings = Readings()
+    refused = screen(predictor, "a", b"content")
+    readings.keep(refused)
+    found = readings.find("b", b"content")
+    assert found is not None
+    assert found.name == "b"
+    assert found.outcome is refused.outcome
+    assert readings.find("a", b"other content") is None
+
+
+def test_the_longest_unused_reading_is_forgotten_first(predictor: Predictor) -> None:
+    readings = Readings(kept=2)
+    readings.keep(screen(predictor, "first", b"1"))
+    readings.keep(screen(predictor, "second", b"2"))
+    readings.find("first", b"1")
+    readings.keep(screen(predictor, "third", b"3"))
+    assert readings.find("first", b"1") is not None
+    assert readings.find("second", b"2") is None
+    assert readings.find("third", b"3") is not None
+
+
+def test_the_csv_disarms_a_name_that_a_spreadsheet_would_execute(predictor: Predictor) -> None:
+    content = as_csv([screen(predictor, "=1+1", b"x")], ("NORMAL", "PNEUMONIA"), "default").decode()
+    header, row = csv.reader(io.StringIO(content))
+    assert header == ["file", "verdict", "refusal_code", "p_NORMAL", "p_PNEUMONIA", "bundle"]
+    assert row == ["'=1+1", "", "not_an_image", "", "", "default"]
+
+
+def test_outcomes_are_counted_in_the_order_of_the_bundle(predictor: Predictor) -> None:
+    counts = count_outcomes([screen(predictor, "a", b"1")], ("NORMAL", "PNEUMONIA"))
+    assert list(counts.items()) == [("NORMAL", 0), ("PNEUMONIA", 0), ("not judged", 1)]
+
+
+def test_there_is_a_sample_of_each_class_and_of_dicom() -> None:
+    names = sample_names()
+    assert {name.split("_")[0] for name in names} == {"normal", "pneumonia"}
+    assert any(name.endswith(".dcm") for name in names)
+    assert all(read_sample(name) for name in names)
+
+
+@pytest.mark.parametrize("name", ["../README.md", "README.md", "absent.jpeg"])
+def test_nothing_but_samples_is_read_as_a_sample(name: str) -> None:
+    with pytest.raises(ValueError, match="A sample must be one of"):
+        read_sample(name)

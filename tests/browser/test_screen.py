@@ -1,0 +1,222 @@
+"""The Screen page in a real browser."""
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from app.samples import FOLDER, sample_names
+from app.wording import NOTICE
+from models.table import csv_header
+from tests.browser.conftest import OpenPage
+from tests.conftest import ROOT
+
+SCREENSHOT_VARIABLE = "PNEUMOLENS_SCREENSHOT"  # set, this run takes the screenshot of the README anew
+HOSTILE = "=1+1 <img src=x onerror=document.title=1>.jpeg"
+
+
+def sample(start: str, suffix: str) -> Path:
+    """The first sample of a class and format."""
+    return FOLDER / next(name for name in sample_names() if name.startswith(start) and name.endswith(suffix))
+
+
+@pytest.fixture
+def films(tmp_path: Path) -> list[Path]:
+    """A JPEG, a DICOM without a suffix, and a text file."""
+    jpeg, dicom, text = tmp_path / "film.jpeg", tmp_path / "IM000001", tmp_path / "notes.txt"
+    jpeg.write_bytes(sample("pneumonia", ".jpeg").read_bytes())
+    dicom.write_bytes(sample("", ".dcm").read_bytes())
+    text.write_text("These are notes.\n", encoding="utf-8")
+    return [jpeg, dicom, text]
+
+
+def upload(page: Page, *files: Path) -> None:
+    """Drop files and wait until each has its card."""
+    page.locator("input[type=file]").set_input_files(files)
+    for file in files:
+        expect(page.get_by_role("heading", name=file.name, exact=True)).to_be_visible()
+    expect(page.get_by_role("progressbar")).to_have_count(0)
+
+
+def settle(page: Page) -> None:
+    """Wait until the server has answered all that was asked."""
+    expect(page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]')).to_be_visible()
+
+
+def download(page: Page, to: Path) -> list[dict[str, str]]:
+    """The CSV file that the page gives."""
+    with page.expect_download() as coming:
+        page.get_by_role("button", name="Download CSV").click()
+    coming.value.save_as(to)
+    with to.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_films_of_three_kinds_and_their_csv(open_page: OpenPage, films: list[Path], tmp_path: Path) -> None:
+    page = open_page()
+    upload(page, *films)
+    expect(page.locator(".pl-verdict")).to_have_count(2)
+    expect(page.get_by_text("Reaches the operating point “balanced”: PNEUMONIA").first).to_be_visible()
+    expect(page.get_by_text("DICOM", exact=True)).to_be_visible()
+    expect(page.get_by_text("This is not an image that can be read here.")).to_be_visible()
+    expect(page.get_by_text("not_an_image", exact=True).first).to_be_visible()
+
+    rows = download(page, tmp_path / "page.csv")
+    command = [sys.executable, "-m", "models", "predict", *(film.name for film in films), "--csv", "command.csv"]
+    told = subprocess.run(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True)
+    assert told.returncode == 3
+    with (tmp_path / "command.csv").open(encoding="utf-8", newline="") as stream:
+        expected = list(csv.DictReader(stream))
+    assert list(rows[0]) == csv_header(("NORMAL", "PNEUMONIA")) == list(expected[0])
+    for row, same in zip(rows, expected, strict=True):
+        for column in row:
+            if column.startswith("p_") and row[column]:
+                assert float(row[column]) == pytest.approx(float(same[column]), abs=1e-4)
+            else:
+                assert row[column] == same[column]
+
+
+def test_the_slider_changes_the_picture_alone(open_page: OpenPage, films: list[Path]) -> None:
+    page = open_page()
+    upload(page, *films[:2])
+    settle(page)
+    picture = page.get_by_role("img", name="Chest radiograph").first
+    below = page.get_by_role("heading", name=films[1].name, exact=True)
+    reading = page.locator(".pl-probability").first.inner_text()
+    before, place = picture.get_attribute("src"), below.bounding_box()
+    slider = page.get_by_role("slider").first
+    slider.focus()
+    for _ in range(4):
+        slider.press("ArrowRight")
+    expect(page.get_by_role("img", name="at 60 % opacity")).to_be_visible()
+    settle(page)
+    assert picture.get_attribute("src") != before
+    assert page.locator(".pl-probability").first.inner_text() == reading
+    assert below.bounding_box() == place, "the card below has jumped"
+
+
+def test_the_name_of_a_file_is_never_markup(open_page: OpenPage, tmp_path: Path) -> None:
+    file = tmp_path / HOSTILE
+    file.write_bytes(sample("normal", ".jpeg").read_bytes())
+    page = open_page()
+    upload(page, file)
+    assert page.locator("img[src=x]").count() == 0
+    assert page.title() == "Screen"
+    assert [row["file"] for row in download(page, tmp_path / "page.csv")] == ["'" + HOSTILE]
+
+
+def test_the_keyboard_is_enough(open_page: OpenPage) -> None:
+    page = open_page()
+    name = sample("normal", ".jpeg").name
+    tab_to(page, page.get_by_role("button", name=name, exact=True))
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name=name, exact=True)).to_be_visible()
+    expect(page.get_by_role("slider")).to_be_visible()
+    settle(page)
+    tab_to(page, page.get_by_role("button", name="Download CSV"))
+    tab_to(page, page.get_by_role("slider"))
+    page.keyboard.press("ArrowLeft")
+    expect(page.get_by_role("img", name="at 35 % opacity")).to_be_visible()
+    tab_to(page, page.get_by_role("link", name="About"))
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="About PneumoLens")).to_be_visible()
+
+
+def test_a_telephone_shows_everything_without_scrolling_sideways(open_page: OpenPage, films: list[Path]) -> None:
+    page = open_page(width=390, height=800)
+    upload(page, *films)
+    settle(page)
+    assert sideways(page) == 0
+    page.locator(".pl-facts").last.scroll_into_view_if_needed()
+    expect(page.get_by_text(NOTICE)).to_be_in_viewport(ratio=1)
+    for element in page.locator(".pl-verdict, .pl-bar, .pl-refusal").all():
+        box = element.bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 390
+    for name, heading in (("Model", "Model"), ("About", "About PneumoLens")):
+        page.get_by_role("button", name="Expand sidebar").click()
+        page.get_by_role("link", name=name).click()
+        expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible()
+        settle(page)
+        assert sideways(page) == 0
+        expect(page.get_by_text(NOTICE)).to_be_in_viewport(ratio=1)
+
+
+def test_the_other_pages_keep_the_notice_in_sight(open_page: OpenPage) -> None:
+    page = open_page()
+    page.get_by_role("link", name="Model").click()
+    expect(page.get_by_role("heading", name="Operating points")).to_be_visible()
+    expect(page.get_by_role("img", name="Plot of the training run").first).to_be_visible()
+    page.get_by_text("The card as the training run wrote it").click()
+    expect(page.get_by_role("heading", name="Model card: ")).to_be_visible()
+    page.mouse.wheel(0, 5000)
+    expect(page.get_by_text(NOTICE)).to_be_in_viewport(ratio=1)
+    page.get_by_role("link", name="About").click()
+    expect(page.get_by_role("heading", name="What it is for")).to_be_visible()
+    expect(page.get_by_text(NOTICE)).to_be_in_viewport(ratio=1)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_in_light_and_dark(open_page: OpenPage, scheme: str) -> None:
+    page = open_page(scheme=scheme)
+    page.get_by_role("button", name=sample("pneumonia", ".jpeg").name, exact=True).click()
+    expect(page.locator(".pl-verdict")).to_be_visible()
+    background = luminance(page, '[data-testid="stApp"]', "backgroundColor")
+    assert (background > 0.8) == (scheme == "light")
+    for selector in (".pl-verdict", ".pl-probability", "h1", ".pl-facts dd"):
+        assert contrast(luminance(page, selector, "color"), background) >= 7
+    assert contrast(luminance(page, ".pl-notice", "color"), luminance(page, ".pl-notice", "backgroundColor")) >= 7
+
+
+def test_the_screenshot_of_the_readme(open_page: OpenPage, tmp_path: Path) -> None:
+    page = open_page(height=1160)
+    page.get_by_role("button", name=sample("pneumonia", ".jpeg").name, exact=True).click()
+    expect(page.get_by_role("img", name="Chest radiograph")).to_be_visible()
+    settle(page)
+    wanted = os.environ.get(SCREENSHOT_VARIABLE)
+    target = ROOT / "docs/screenshot.png" if wanted else tmp_path / "screenshot.png"
+    page.screenshot(path=target, animations="disabled")
+    assert target.stat().st_size > 50_000
+
+
+def tab_to(page: Page, element: object, *, most: int = 80) -> None:
+    """Press the tabulator until the element has the focus, and see that the focus shows."""
+    for _ in range(most):
+        page.keyboard.press("Tab")
+        if element.evaluate("element => element.contains(document.activeElement)"):  # type: ignore[attr-defined]
+            assert page.evaluate(FOCUS_SHOWS), "the focus cannot be seen"
+            return
+    pytest.fail(f"{element} is out of the keyboard's reach")
+
+
+FOCUS_SHOWS = """() => {
+  for (let e = document.activeElement, up = 0; e && up < 3; e = e.parentElement, up++) {
+    const style = getComputedStyle(e);
+    if (style.outlineStyle !== "none" || style.boxShadow !== "none") return true;
+  }
+  return false;
+}"""
+
+
+def sideways(page: Page) -> int:
+    """Pixels by which the page is wider than the window."""
+    wide = '[document.documentElement, document.querySelector("[data-testid=stMain]")]'
+    return int(page.evaluate(f"Math.max(...{wide}.map(e => e.scrollWidth - e.clientWidth))"))
+
+
+def luminance(page: Page, selector: str, colour: str) -> float:
+    """The relative luminance (WCAG 2.2) of a computed colour."""
+    text = page.locator(selector).first.evaluate(f"e => getComputedStyle(e).{colour}")
+    channels = [int(part) / 255 for part in text[text.index("(") + 1 : text.index(")")].split(",")[:3]]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: float, other: float) -> float:
+    """The contrast ratio (WCAG 2.2) of two luminances."""
+    return (max(one, other) + 0.05) / (min(one, other) + 0.05)

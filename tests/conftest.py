@@ -1,0 +1,74 @@
+"""Fixtures that more than one room uses."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+START_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running `python -m app`."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+
+StartServer = Callable[..., AbstractContextManager[Server]]
+
+
+@pytest.fixture(scope="session")
+def start_server(tmp_path_factory: pytest.TempPathFactory) -> StartServer:
+    """Start `python -m app` from some other folder on a free port; it is ended with the `with` block."""
+
+    @contextmanager
+    def start(*arguments: str, environment: Mapping[str, str] | None = None) -> Iterator[Server]:
+        folder = tmp_path_factory.mktemp("server")
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        command = [sys.executable, "-m", "app", "--port", str(port), *arguments]
+        variables = {**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})}
+        log = folder / "log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(command, cwd=folder, env=variables, stdout=output, stderr=output)
+        server = Server(f"http://127.0.0.1:{port}", process, log)
+        try:
+            _wait_for(server)
+            yield server
+        finally:
+            process.terminate()
+            process.wait(30)
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def server(start_server: StartServer) -> Iterator[Server]:
+    """One server for all browser tests."""
+    with start_server() as running:
+        yield running
+
+
+def _wait_for(server: Server) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and server.process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{server.url}/_stcore/health", timeout=5):
+                return
+        except (urllib.error.URLError, ConnectionError):
+            time.sleep(0.1)
+    pytest.fail(f"The server did not answer:\n{server.log.read_text()}")
