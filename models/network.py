@@ -46,9 +46,8 @@ def build_feature_extractor(backbone: Backbone, weights: WeightsFile | None) -> 
         offset=[-mean / deviation for mean, deviation in zip(backbone.mean, backbone.deviation, strict=True)],
         name="scale",
     )
-    extractor = FeatureExtractor(
-        resize, keras.Model(pixels, backbone.load_builder()(scale(channels)), name=backbone.id)
-    )
+    feature_map = _tapped(backbone.load_builder()(scale(channels)), pixels, backbone.taps)
+    extractor = FeatureExtractor(resize, keras.Model(pixels, feature_map, name=backbone.id))
     extractor.features.trainable = False
     if weights is not None:
         load_weights(extractor.weighted_layers, weights)
@@ -79,6 +78,17 @@ def build_export(extractor: FeatureExtractor, head: Any, calibration: Calibratio
         scale=[calibration.slope] * len(calibration.bias), offset=list(calibration.bias), name="calibration"
     )(x)
     return keras.Model(image, layers.Softmax(name="probabilities")(x), name="pneumolens")
+
+
+def _tapped(last: Any, pixels: Any, taps: tuple[str, ...]) -> Any:
+    """Lay the maps of some layers over each other; repeating places leaves each channel's mean as it was."""
+    if not taps:
+        return last
+    backbone = keras.Model(pixels, last)
+    maps = [backbone.get_layer(name).output for name in taps]
+    finest = max(one.shape[1] for one in maps)
+    spread = [one if one.shape[1] == finest else layers.UpSampling2D(finest // one.shape[1])(one) for one in maps]
+    return layers.Concatenate(name="feature_map")(spread)
 
 
 def _apply(model: Any, tensor: Any) -> Any:

@@ -34,7 +34,7 @@ class EmbeddingCache:
     """
 
     def __init__(self, folder: Path, backbone: Backbone, weights_sha256: str) -> None:
-        basis = f"{backbone.id} {weights_sha256} {backbone.input_size} {_PREPROCESSING_VERSION}"
+        basis = f"{backbone.id} {weights_sha256} {backbone.input_size} {backbone.taps} {_PREPROCESSING_VERSION}"
         self._folder = folder / f"{backbone.id}-{hashlib.sha256(basis.encode()).hexdigest()[:16]}"
         self._size = backbone.embedding_size
 

@@ -1,7 +1,7 @@
 """Fitting the dense head on embeddings: seconds, because the backbone has done its work."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from functools import partial
 from typing import Any, NamedTuple
 
 import keras
@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 
 from models.head import HeadConfig, build_head, fold_standardisation
 from training.config import HeadTraining
-from training.folds import grouped_hold_out
+from training.folds import STOPPING_SHARE, grouped_hold_out
+
+Examples = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
+History = dict[str, list[float]]
 
 
 class FittedHead(NamedTuple):
@@ -27,74 +30,106 @@ class FittedHead(NamedTuple):
     losses: tuple[list[float], list[float]]
 
 
-def fit_head(
-    embeddings: NDArray[np.float32],
-    labels: NDArray[np.int64],
-    patients: Sequence[str],
-    *,
-    config: HeadConfig,
-    training: HeadTraining,
-    classes: int,
-    seed: int,
-    epochs: int | None = None,
-    tensorboard: Path | None = None,
-) -> FittedHead:
-    """Fit a head on the views of images, `(images, views, d)`.
+class HeadFitter:
+    """Fits heads of one architecture, one after the other.
 
-    Without `epochs`, a seventh of the patients is held out and fitting stops when their loss, on plain films, no longer
-    falls; with it, exactly so many passes are made over all patients.
+    They share one compiled step: tracing it takes longer than fitting a head, and a step for each head would make
+    TensorFlow warn of that.
+
+    Args:
+        embedding_size: d.
+        classes: how many.
+        config: the architecture.
+        training: how to fit.
     """
-    keras.utils.set_random_seed(seed)
-    if epochs is None:
-        fit, held_out = grouped_hold_out(labels, patients, fraction=1 / 7, seed=seed)
-    else:
-        fit, held_out = np.arange(len(labels)), np.array([], dtype=np.int64)
-    mean, deviation = _statistics(embeddings[fit])
-    head = build_head(embeddings.shape[-1], classes, config, l2=training.l2, seed=seed)
-    history = _fit(
-        head,
-        _examples((embeddings[fit] - mean) / deviation, labels[fit], classes),
-        _examples((embeddings[held_out, :1] - mean) / deviation, labels[held_out], classes),
-        training=training,
-        weights=_class_weights(labels[fit], classes) if training.class_weights else np.ones(classes),
-        epochs=epochs,
-        callbacks=[keras.callbacks.TensorBoard(str(tensorboard))] if tensorboard else [],
-    )
-    fold_standardisation(head, mean, deviation)
-    validation = history.get("val_loss", [])
-    best = int(np.argmin(validation)) + 1 if validation else len(history["loss"])
-    return FittedHead(head, best, (history["loss"], validation))
+
+    def __init__(self, embedding_size: int, classes: int, *, config: HeadConfig, training: HeadTraining) -> None:
+        self._build = partial(build_head, embedding_size, classes, config)
+        self.classes = classes
+        self._training = training
+        self._fall = _CosineFall(training.learning_rate)
+        self._head = self._build(l2=training.l2)
+        loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=training.label_smoothing)
+        # XLA would spend longer compiling than the head spends learning.
+        self._head.compile(keras.optimizers.Adam(self._fall), loss=loss, jit_compile=False)
+
+    def fit(
+        self,
+        embeddings: NDArray[np.float32],
+        labels: NDArray[np.int64],
+        patients: Sequence[str],
+        *,
+        seed: int,
+        epochs: int | None = None,
+        callbacks: Sequence[Any] = (),
+    ) -> FittedHead:
+        """Fit a head on the views of images, `(images, views, d)`; the same seed gives the same head.
+
+        Without `epochs`, a seventh of the patients is held out and fitting stops when their loss, on plain films, no
+        longer falls; with it, exactly so many passes are made over all patients.
+        """
+        if epochs is None:
+            fit, held_out = grouped_hold_out(labels, patients, fraction=STOPPING_SHARE, seed=seed)
+        else:
+            fit, held_out = np.arange(len(labels)), np.array([], dtype=np.int64)
+        mean, deviation = _statistics(embeddings[fit])
+        weights = _class_weights(labels[fit], self.classes) if self._training.class_weights else np.ones(self.classes)
+        self._start_afresh(seed)
+        history = self._run(
+            _examples((embeddings[fit] - mean) / deviation, labels[fit], weights),
+            _examples((embeddings[held_out, :1] - mean) / deviation, labels[held_out], weights),
+            epochs,
+            callbacks,
+        )
+        # What is kept is a head of its own, without optimiser and weight decay.
+        kept = self._build(seed=seed)
+        kept.set_weights(self._head.get_weights())
+        fold_standardisation(kept, mean, deviation)
+        validation = history.get("val_loss", [])
+        best = int(np.argmin(validation)) + 1 if validation else len(history["loss"])
+        return FittedHead(kept, best, (history["loss"], validation))
+
+    def _start_afresh(self, seed: int) -> None:
+        """Put everything that fitting moves where a newly built head has it."""
+        keras.utils.set_random_seed(seed)
+        new = self._build(seed=seed)
+        self._head.set_weights(new.get_weights())
+        for old, fresh in zip(self._head.layers, new.layers, strict=True):
+            if isinstance(old, keras.layers.Dropout):
+                old.seed_generator.state.assign(fresh.seed_generator.state)
+        for variable in self._head.optimizer.variables:
+            variable.assign(keras.ops.zeros_like(variable))
+
+    def _run(self, fit: Examples, held_out: Examples, epochs: int | None, callbacks: Sequence[Any]) -> History:
+        training, (views, targets, weights) = self._training, fit
+        # The same fall of the rate whether or not fitting ends early, so that a number of passes means the same in both.
+        self._fall.steps.assign(-(-len(views) // training.batch_size) * training.epochs)
+        if epochs is None:
+            stop = keras.callbacks.EarlyStopping(patience=training.patience, restore_best_weights=True)
+            callbacks = [*callbacks, stop]
+        history = self._head.fit(
+            views,
+            targets,
+            sample_weight=weights,
+            validation_data=held_out if len(held_out[0]) else None,
+            batch_size=training.batch_size,
+            epochs=epochs or training.epochs,
+            callbacks=list(callbacks),
+            verbose=0,
+        )
+        return {name: [float(value) for value in values] for name, values in history.history.items()}
 
 
-def _fit(
-    head: Any,
-    fit: tuple[NDArray[np.float32], NDArray[np.float32]],
-    held_out: tuple[NDArray[np.float32], NDArray[np.float32]],
-    *,
-    training: HeadTraining,
-    weights: NDArray[np.float64],
-    epochs: int | None,
-    callbacks: list[Any],
-) -> dict[str, list[float]]:
-    steps = -(-len(fit[0]) // training.batch_size)
-    # The same fall of the rate whether or not fitting ends early, so that a number of passes means the same in both.
-    schedule = keras.optimizers.schedules.CosineDecay(training.learning_rate, decay_steps=steps * training.epochs)
-    loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=training.label_smoothing)
-    # XLA would spend longer compiling than the head spends learning.
-    head.compile(keras.optimizers.Adam(schedule), loss=loss, jit_compile=False)
-    if epochs is None:
-        stop = keras.callbacks.EarlyStopping(patience=training.patience, restore_best_weights=True)
-        callbacks = [*callbacks, stop]
-    history = head.fit(
-        *fit,
-        sample_weight=fit[1] @ weights,
-        validation_data=(*held_out, held_out[1] @ weights) if len(held_out[0]) else None,
-        batch_size=training.batch_size,
-        epochs=epochs or training.epochs,
-        callbacks=callbacks,
-        verbose=0,
-    )
-    return {name: [float(value) for value in values] for name, values in history.history.items()}
+class _CosineFall(keras.optimizers.schedules.LearningRateSchedule):
+    """From the initial rate to 0 along a half cosine over `steps`, a variable that the compiled step reads."""
+
+    def __init__(self, initial: float) -> None:
+        self._initial = initial
+        self.steps = keras.Variable(1.0, trainable=False)
+
+    def __call__(self, step: Any) -> Any:
+        share = keras.ops.minimum(keras.ops.cast(step, "float32") / self.steps, 1.0)
+        return self._initial * 0.5 * (1 + keras.ops.cos(np.pi * share))
 
 
 def _statistics(embeddings: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -104,11 +139,12 @@ def _statistics(embeddings: NDArray[np.float32]) -> tuple[NDArray[np.float32], N
 
 
 def _examples(
-    embeddings: NDArray[np.float32], labels: NDArray[np.int64], classes: int
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Views as examples of their own: `(images · views, d)`, and their labels one-hot."""
-    views = embeddings.shape[1]
-    return embeddings.reshape(-1, embeddings.shape[-1]), np.eye(classes, dtype=np.float32)[np.repeat(labels, views)]
+    embeddings: NDArray[np.float32], labels: NDArray[np.int64], weights: NDArray[np.float64]
+) -> Examples:
+    """Views as examples of their own: `(images · views, d)`, their labels one-hot, and the weight of each."""
+    repeated = np.repeat(labels, embeddings.shape[1])
+    one_hot = np.eye(len(weights), dtype=np.float32)[repeated]
+    return embeddings.reshape(-1, embeddings.shape[-1]), one_hot, weights[repeated].astype(np.float32)
 
 
 def _class_weights(labels: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
@@ -121,14 +157,12 @@ def head_logits(head: Any, embeddings: NDArray[np.float32]) -> NDArray[np.float3
 
 
 def held_out_logits(
+    fitter: HeadFitter,
     embeddings: NDArray[np.float32],
     labels: NDArray[np.int64],
     patients: Sequence[str],
     folds: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
     *,
-    config: HeadConfig,
-    training: HeadTraining,
-    classes: int,
     seed: int,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[NDArray[np.float32], list[FittedHead]]:
@@ -136,18 +170,10 @@ def held_out_logits(
 
     Images that no fold holds out have NaN.
     """
-    logits = np.full((len(labels), classes), np.nan, dtype=np.float32)
+    logits = np.full((len(labels), fitter.classes), np.nan, dtype=np.float32)
     heads: list[FittedHead] = []
     for number, (fit, held_out) in enumerate(folds):
-        fitted = fit_head(
-            embeddings[fit],
-            labels[fit],
-            [patients[index] for index in fit],
-            config=config,
-            training=training,
-            classes=classes,
-            seed=seed + number,
-        )
+        fitted = fitter.fit(embeddings[fit], labels[fit], [patients[index] for index in fit], seed=seed + number)
         logits[held_out] = head_logits(fitted.head, embeddings[held_out, 0])
         heads.append(fitted)
         if progress:

@@ -42,7 +42,9 @@ class Backbone:
         id: the name used in commands and bundles.
         builder: "module:function", scaled pixels `(n, h, w, 3)` → feature map `(n, h', w', embedding_size)`.
         input_size: height and width in pixels at which the ImageNet weights were trained.
-        embedding_size: channels of the last feature map.
+        taps: layers whose maps, laid over each other on the finest one's grid, make the feature map; empty: the builder's
+            output. Layers behind the last tap are not computed.
+        embedding_size: channels of the feature map.
         mean, deviation: the network sees `(pixel − mean) / deviation`, pixel in 0–255, in its own channel order. Films
             have one channel, which all three share; only the constants differ.
         weights: where the ImageNet weights come from.
@@ -57,6 +59,7 @@ class Backbone:
     deviation: tuple[float, float, float]
     weights: PublishedWeights | VendoredWeights
     summary: str
+    taps: tuple[str, ...] = ()
 
     def load_builder(self) -> Callable[[Any], Any]:
         """Import the builder; this is where Keras and TensorFlow are loaded."""
@@ -100,7 +103,10 @@ BACKBONES: Final[dict[str, Backbone]] = {
             id="efficientnet_lite0",
             builder="models.backbones.efficientnet_lite:efficientnet_lite0",
             input_size=224,
-            embedding_size=1280,
+            # Chosen on whole acquisition batches that the head had not seen: what the middle of the network sees, textures
+            # and edges, carries over better than its last map, which is made for the things of ImageNet.
+            taps=("block5a_expand_relu", "block6a_expand_relu", "block6b_expand_relu"),
+            embedding_size=480 + 672 + 1152,
             mean=(127.0, 127.0, 127.0),
             deviation=(128.0, 128.0, 128.0),
             weights=VendoredWeights(
