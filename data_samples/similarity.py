@@ -1,0 +1,42 @@
+"""The guard: how much a picture has in common with a film, whatever their exposure and position."""
+
+import numpy as np
+from group_mean import SIDE, detail, reduce
+from PIL import Image
+
+LIMIT = 0.75  # no sample may be as similar as this to any film; README.md says what is typical
+LEAD_LIMIT = 0.15  # nor may its most similar film stand out from its twelfth by as much as this
+_MARGIN = 8
+_SHIFT = 8  # pixels of the fingerprint, in each direction
+
+
+def fingerprint(pixels: np.ndarray) -> np.ndarray:
+    """The conjugate spectrum of a picture's fine structures: `(96, 49)` complex64, of 112 pixels' resolution.
+
+    Structures are what is left where the local mean is removed and the local deviation set to 1; mean 0, norm 1.
+    """
+    square = Image.fromarray(pixels).resize((SIDE, SIDE), Image.Resampling.BILINEAR)
+    structures = detail(reduce(np.asarray(square, np.float32) / 255, 2), 4.0)[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
+    structures = structures - structures.mean()
+    return np.conj(np.fft.rfft2(structures / np.linalg.norm(structures))).astype(np.complex64)
+
+
+def similarity(first: np.ndarray, second: np.ndarray) -> float:
+    """The highest correlation of two fingerprints' pictures over shifts of up to 16 of 224 pixels; 1 for the same picture."""
+    correlations = np.fft.irfft2(np.conj(first) * second)
+    span = np.r_[-_SHIFT : _SHIFT + 1]
+    return float(correlations[np.ix_(span, span)].max())
+
+
+def best_and_lead(mine: np.ndarray, others: list[np.ndarray]) -> tuple[float, float]:
+    """The highest similarity, and by how much it exceeds the twelfth highest: large where one film alone shows through."""
+    values = np.sort([similarity(mine, other) for other in others])
+    return float(values[-1]), float(values[-1] - values[-12])
+
+
+def same_patient(fingerprints: list[np.ndarray], patients: list[str]) -> np.ndarray:
+    """The similarity of the first two films of each patient who has two."""
+    by_patient: dict[str, list[int]] = {}
+    for index, patient in enumerate(patients):
+        by_patient.setdefault(patient, []).append(index)
+    return np.array([similarity(*(fingerprints[i] for i in own[:2])) for own in by_patient.values() if len(own) > 1])
