@@ -1,5 +1,6 @@
 """Results as HTML. Every text is escaped here: file names, and even labels, are written by others."""
 
+from base64 import b64encode
 from collections.abc import Iterable
 from html import escape
 
@@ -11,6 +12,12 @@ from models.refusal import Refusal
 def notice() -> str:
     """The strip that stays in sight on every page."""
     return f'<div class="pl-notice" role="note">{escape(NOTICE)}</div>'
+
+
+def brand(icon: str) -> str:
+    """The product's name with its icon, an SVG of ours."""
+    address = "data:image/svg+xml;base64," + b64encode(icon.encode()).decode()
+    return f'<div class="pl-brand"><img src="{address}" alt="" width="32" height="32">PneumoLens</div>'
 
 
 def file_name(name: str) -> str:

@@ -15,20 +15,19 @@ from app.session import served_bundle  # noqa: E402
 
 HERE = Path(__file__).parent
 
-st.set_page_config(
-    page_title="PneumoLens", page_icon=str(HERE / "icon.svg"), layout="wide", initial_sidebar_state="collapsed"
-)
-st.logo(str(HERE / "logo.svg"), size="large")
+st.set_page_config(page_title="PneumoLens", page_icon=str(HERE / "icon.svg"), layout="wide")
 st.html(HERE / "style.css")
 st.html(drawing.notice())
 served_bundle()
 
-page = st.navigation(
-    [
-        st.Page("views/screen.py", title="Screen", default=True),
-        st.Page("views/model.py", title="Model", url_path="model"),
-        st.Page("views/about.py", title="About", url_path="about"),
-    ],
-    position="top",
-)
+pages = [
+    st.Page("views/screen.py", title="Screen", default=True),
+    st.Page("views/model.py", title="Model", url_path="model"),
+    st.Page("views/about.py", title="About", url_path="about"),
+]
+page = st.navigation(pages, position="hidden")
+with st.container(horizontal=True, vertical_alignment="center", key="navigation"):
+    st.html(drawing.brand((HERE / "icon.svg").read_text(encoding="utf-8")), width="content")
+    for one in pages:
+        st.page_link(one, width="content")
 page.run()
