@@ -5,135 +5,172 @@ from pathlib import Path
 from typing import Any
 
 from training.bootstrap import Estimate, interval_text
-
-_NAMES = {
-    "auroc": "AUROC",
-    "auprc": "AUPRC (average precision)",
-    "balanced_accuracy": "balanced accuracy",
-    "ppv": "PPV",
-    "npv": "NPV",
-    "brier": "Brier score",
-    "calibration_slope": "calibration slope",
-    "calibration_intercept": "calibration intercept",
-}
+from training.wording import metric_name
 
 
-def write_card(report: Mapping[str, Any], path: Path, *, labels: Sequence[str], notes: str | None) -> None:
+def write_card(report: Mapping[str, Any], path: Path, *, notes: str | None) -> None:
     """Write the card as Markdown; `notes`, the author's own words on what was tried, go in as they are."""
     parts = [
         f"# Model card: {report['bundle']}\n",
-        _use(),
-        _data(report["data"], report["set_aside"]),
-        _network(report),
-        _out_of_fold(report, labels),
-        _operating_points(report["operating_points"], labels),
+        _use(report["positive"]),
+        _data(report),
+        _unseen_patients(report),
+        _operating_points(report),
         _batches(report["leave_batch_out"]),
-        _test_split(report["test_split"]),
-        f"## What was tried\n\n{notes.strip()}\n" if notes else "",
+        _test_split(report),
+        _network(report),
+        f"## What was tried\n\n{notes}\n" if notes else "",
         _versions(report["versions"]),
     ]
     path.write_text("\n".join(part for part in parts if part), encoding="utf-8")
 
 
-def _use() -> str:
+def _use(positive: str | None) -> str:
+    what = f"the probability of the label {positive}" if positive else "a probability for each label"
     return (
         "**Research and education only.** Not a medical device; gives no diagnosis; must not decide about any patient.\n\n"
-        "The probability is that of the label in images like the training images. It says nothing about other findings, "
-        "other ages, other hospitals or other views. The heatmap shows the model's attention, not the location of a lesion.\n"
+        f"It gives {what}, for frontal chest radiographs like those that it was trained on. It knows no other findings, "
+        "and says nothing reliable of other ages, other hospitals, other devices or other views. The heatmap shows what "
+        "moved the probability, not where a lesion is.\n"
     )
 
 
-def _data(data: Mapping[str, Any], set_aside: Sequence[Any]) -> str:
+def _data(report: Mapping[str, Any]) -> str:
+    data = report["data"]
     images = ", ".join(f"{count:,} {label}" for label, count in data["images"].items())
-    prevalence = (
-        f"- Prevalence in training: {100 * data['prevalence']:.1f} %\n" if data["prevalence"] is not None else ""
-    )
+    lines = [f"- Population: {data['population']}", f"- Images: {images}, of {data['patients']:,} patients"]
+    if data["prevalence"] is not None:
+        lines.append(f"- Share of {report['positive']} among them: {100 * data['prevalence']:.1f} %")
+    if data["test_images"]:
+        lines.append(f"- Held back as a test split: {data['test_images']:,} images")
+    lines += [
+        f"- How patients were told apart: {data['patient_source']}",
+        f"- Files set aside because they could not be read: {data['set_aside']:,}",
+        f"- Fingerprint (SHA-256 over labels and files): `{data['fingerprint']}`",
+    ]
+    return "## Trained on\n\n" + "\n".join(lines) + "\n"
+
+
+def _unseen_patients(report: Mapping[str, Any]) -> str:
+    plots = ["roc", "reliability", "histogram", "confusion"] if report["operating_points"] else ["confusion"]
     return (
-        "## Trained on\n\n"
-        f"- Population: {data['population']}\n"
-        f"- Images: {images}; {data['patients']:,} patients; {len(set_aside)} unreadable files set aside\n"
-        f"- Patients: {data['patient_source']}\n{prevalence}"
-        f"- Fingerprint (SHA-256 over labels and files): `{data['fingerprint']}`\n"
+        f"## On patients it had not seen\n\n{_how_judged(report)} {_verdicts(report)}\n\n"
+        "Brackets are 95 % intervals of a bootstrap over patients. These are patients of the same collection: elsewhere, "
+        "expect less. PPV and NPV would differ where the finding is rarer or more frequent.\n\n"
+        f"{_metrics(report['out_of_fold'])}\n{_confusion(report['confusion'], report['labels'])}\n"
+        f"{_plots([*plots, 'learning_curves'])}"
     )
 
 
-def _network(report: Mapping[str, Any]) -> str:
-    backbone, run, calibration = report["backbone"], report["configuration"], report["calibration"]
-    head, views = run["head"], run["views"]
-    augmentation = ", ".join(f"{name} {value}" for name, value in run["augmentation"].items())
-    hidden = f"{head['width']} units, ReLU, dropout {head['dropout']}" if head["width"] else "none"
-    frozen = f"the last {run['fine_tune']} blocks fine-tuned" if run["fine_tune"] else "frozen"
-    fitting = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in run["head_training"].items())
+def _how_judged(report: Mapping[str, Any]) -> str:
+    if report["configuration"]["fine_tune"]:
+        return (
+            "Judged on the patients that fine-tuning held out, and on no others. No weight was fitted on them, but they "
+            "decided when fine-tuning stopped, and the calibration and the thresholds come from them too: the numbers "
+            "are a little too good."
+        )
     return (
-        "## Network\n\n"
-        f"- Backbone: `{backbone['id']}`, {backbone['summary']}; {frozen}; weights {backbone['weights']}, "
-        f"SHA-256 `{backbone['weights_sha256']}`\n"
-        f"- Views: the plain film and {views} augmented ({augmentation})\n"
-        f"- Head: hidden layer {hidden}; softmax\n"
-        f"- Fitting: {fitting}; best after {', '.join(map(str, report['epochs']))} epochs; seed {run['seed']}\n"
-        f"- Calibration: {calibration['method']}, slope {calibration['slope']:.3f}\n"
+        f"Cross-validation in {report['folds']} folds: each image is judged by a head, and a calibration, that its patient "
+        "took no part in. The thresholds were chosen on all of these predictions."
     )
 
 
-def _out_of_fold(report: Mapping[str, Any], labels: Sequence[str]) -> str:
-    return (
-        "## On patients it had not seen\n\n"
-        f"From {report['split']}; brackets are 95 % intervals of a bootstrap over patients. Each image is judged by a head, and "
-        "a calibration, that its patient took no part in; the thresholds were chosen on all of these predictions. "
-        "Same hospital, same years: elsewhere, expect less.\n\n"
-        f"{_metrics(report['out_of_fold'])}\n{_confusion(report['confusion'], labels)}\n"
-        "![ROC](roc.png) ![Reliability](reliability.png) ![Probabilities](histogram.png) ![Confusion](confusion.png) "
-        "![Learning curves](learning_curves.png)\n"
-        if report["operating_points"]
-        else "## On patients it had not seen\n\n"
-        f"From {report['split']}; 95 % intervals of a bootstrap over patients.\n\n{_metrics(report['out_of_fold'])}\n"
-        f"{_confusion(report['confusion'], labels)}\n![Confusion](confusion.png) ![Learning curves](learning_curves.png)\n"
-    )
+def _verdicts(report: Mapping[str, Any]) -> str:
+    if report["positive"] is None:
+        return "The verdict is the likeliest label."
+    return f"Positive means {report['positive']}; verdicts are at the operating point *{report['default_operating_point']}*."
 
 
 def _metrics(metrics: Mapping[str, Any]) -> str:
-    rows = ["| metric | value (95 % interval) | images | patients |", "|---|---|---|---|"]
+    rows = ["| metric | value (95 % interval) | images | patients |", "|---|---|--:|--:|"]
     for name, raw in metrics.items():
         estimate = Estimate(**raw) if raw else None
         counts = f"{estimate.n:,} | {estimate.patients:,}" if estimate else " | "
-        rows.append(f"| {_NAMES.get(name, name.replace('_', ' '))} | {interval_text(estimate)} | {counts} |")
+        rows.append(f"| {metric_name(name)} | {interval_text(estimate)} | {counts} |")
     return "\n".join(rows) + "\n"
 
 
 def _confusion(counts: Sequence[Sequence[int]], labels: Sequence[str]) -> str:
-    rows = ["| truth \\ verdict | " + " | ".join(labels) + " |", "|---" * (len(labels) + 1) + "|"]
-    rows += [f"| **{label}** | " + " | ".join(map(str, row)) + " |" for label, row in zip(labels, counts, strict=True)]
+    rows = ["| truth ↓ verdict → | " + " | ".join(labels) + " |", "|---|" + "--:|" * len(labels)]
+    rows += [
+        f"| **{label}** | " + " | ".join(f"{count:,}" for count in row) + " |"
+        for label, row in zip(labels, counts, strict=True)
+    ]
     return "\n".join(rows) + "\n"
 
 
-def _operating_points(points: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> str:
+def _plots(names: Sequence[str], *, prefix: str = "") -> str:
+    return "\n".join(f"![{name.replace('_', ' ')}]({prefix}{name}.png)" for name in names) + "\n"
+
+
+def _operating_points(report: Mapping[str, Any]) -> str:
+    points = report["operating_points"]
     if not points:
         return ""
-    rows = ["| operating point | threshold | sensitivity | specificity |", "|---|---|---|---|"]
+    rows = ["| operating point | threshold | sensitivity | specificity |", "|---|--:|---|---|"]
     for point in points:
-        shares = " | ".join("{:.3f} ({:.3f}–{:.3f})".format(*point[name]) for name in ("sensitivity", "specificity"))
+        shares = " | ".join(
+            "{:.3f} ({:.3f}\N{EN DASH}{:.3f})".format(*point[name]) for name in ("sensitivity", "specificity")
+        )
         rows.append(f"| {point['name']} | {point['threshold']:.4f} | {shares} |")
-    tables = "\n".join(f"At *{point['name']}*:\n\n{_confusion(point['confusion'], labels)}" for point in points)
-    return "## Operating points\n\n" + "\n".join(rows) + f"\n\n{tables}"
+    others = [point for point in points if point["name"] != report["default_operating_point"]]
+    tables = "\n".join(
+        f"Verdicts at *{point['name']}*:\n\n{_confusion(point['confusion'], report['labels'])}" for point in others
+    )
+    return (
+        f"## Operating points\n\nThe verdict is {report['positive']} where its probability reaches the threshold. "
+        "*balanced* has the greatest sum of sensitivity and specificity; *sensitive* is the highest threshold with a "
+        "sensitivity of 0.95 or more.\n\n" + "\n".join(rows) + f"\n\n{tables}"
+    )
 
 
 def _batches(batches: Mapping[str, Any] | None) -> str:
     if batches is None:
         return ""
-    rows = ["| fitted on | judged on the others, n | AUROC |", "|---|---|---|"]
+    rows = ["| fitted on | judged on all others, images | AUROC |", "|---|--:|--:|"]
     rows += [f"| {score['fitted_on']} | {score['n']:,} | {score['auroc']:.4f} |" for score in batches["scores"]]
     return (
         "## On whole acquisition batches it had not seen\n\n"
-        "One batch of each class fitted on, all others judged: a part of the shift that another hospital brings.\n\n"
-        + "\n".join(rows)
-        + f"\n\nMean: {batches['mean_auroc']:.4f}.\n"
+        "A head fitted on one batch of each class, and judged on all other batches: a part of the change that another "
+        "hospital brings.\n\n" + "\n".join(rows) + f"\n\nMean: {batches['mean_auroc']:.4f}.\n"
     )
 
 
-def _test_split(metrics: Mapping[str, Any] | None) -> str:
-    if metrics is None:
-        return "## External validation\n\nNone.\n"
-    return f"## The folder's test split\n\nTouched by nothing but this table.\n\n{_metrics(metrics)}"
+def _test_split(report: Mapping[str, Any]) -> str:
+    if report["test_split"] is None:
+        return (
+            "## External validation\n\nNone in this run. `python -m training evaluate` judges a folder of radiographs "
+            "from elsewhere.\n"
+        )
+    plots = ["roc", "reliability", "histogram", "confusion"] if report["operating_points"] else ["confusion"]
+    return (
+        "## The folder's test split\n\nFitting, calibration and thresholds never saw these images. "
+        f"{_verdicts(report)}\n\n{_metrics(report['test_split'])}\n"
+        f"{_confusion(report['test_confusion'], report['labels'])}\n{_plots(plots, prefix='test_')}"
+    )
+
+
+def _network(report: Mapping[str, Any]) -> str:
+    backbone, run, calibration = report["backbone"], report["configuration"], report["calibration"]
+    head, bias = run["head"], ", ".join(f"{value:.3f}" for value in calibration["bias"])
+    hidden = f"{head['width']} units, ReLU, dropout {head['dropout']}" if head["width"] else "none"
+    frozen = f"the last {run['fine_tune']} blocks fine-tuned" if run["fine_tune"] else "frozen"
+    return (
+        "## Network\n\n"
+        f"- Backbone: `{backbone['id']}`, {backbone['summary']}; {frozen}; weights {backbone['weights']}, "
+        f"SHA-256 `{backbone['weights_sha256']}`\n"
+        f"- Views: the plain film and {run['views']} augmented ({_settings(run['augmentation'])})\n"
+        f"- Head: hidden layer {hidden}; softmax\n"
+        f"- Fitting: {_settings(run['head_training'])}; best after {', '.join(map(str, report['epochs']))} epochs; "
+        f"seed {run['seed']}\n"
+        f"- Calibration: {calibration['method']}, slope {calibration['slope']:.3f}, bias {bias}\n"
+    )
+
+
+def _settings(settings: Mapping[str, Any]) -> str:
+    words = {True: "yes", False: "no"}
+    shown = {name: words[value] if isinstance(value, bool) else value for name, value in settings.items()}
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in shown.items())
 
 
 def _versions(versions: Mapping[str, str]) -> str:

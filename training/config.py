@@ -123,6 +123,8 @@ class RunConfig:
         check_bundle_name(self.name)
         if self.views < 0 or self.fine_tune < 0:
             raise ValueError(f"--views and --fine-tune must be 0 or more. Received: {self.views}, {self.fine_tune}")
+        if not 0 <= self.seed < 2**31:
+            raise ValueError(f"--seed must be from 0 to {2**31 - 1:,}. Received: {self.seed}")
         if self.folds < 2:
             raise ValueError(f"--folds must be 2 or more. Received: {self.folds}")
 

@@ -15,7 +15,7 @@ from training.manifest import Entry
 from training.views import Film, FilmViews, augmented
 
 _VIEWS_PER_BATCH: Final = 32
-_VIEWS_PER_SHARD: Final = 1024
+_VIEWS_PER_SHARD: Final = 256  # what a killed run loses at most: some ten seconds of work
 
 
 def embed(
@@ -67,7 +67,10 @@ def _run(
     network = keras.Model(inputs, embedder(extractor)(pixels))
     keys = [f"{film.sha256}:{names[view]}" for film, views in films for view in views]
     writer = _CacheWriter(keys, cache, done, progress)
-    network.predict(batches, verbose=0, callbacks=[writer])
+    try:
+        network.predict(batches, verbose=0, callbacks=[writer])
+    finally:
+        writer.flush()  # Keras calls nothing when it is interrupted
 
 
 class _CacheWriter(keras.callbacks.Callback):
@@ -93,14 +96,12 @@ class _CacheWriter(keras.callbacks.Callback):
         self._unwritten |= dict(zip(self._keys[self._come : self._come + len(embeddings)], embeddings, strict=True))
         self._come += len(embeddings)
         if len(self._unwritten) >= _VIEWS_PER_SHARD:
-            self._flush()
+            self.flush()
         if self._progress:
             self._progress(self._come, len(self._keys))
 
-    def on_predict_end(self, logs: dict[str, Any] | None = None) -> None:
-        self._flush()
-
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Write what has come and is not written yet."""
         self._cache.write(self._unwritten)
         self._done |= self._unwritten
         self._unwritten = {}

@@ -30,17 +30,20 @@ def block_names(features: Any) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def require_blocks(features: Any, blocks: int) -> None:
+    """Raise a ValueError where the backbone has no such number of blocks to unfreeze."""
+    count = len(block_names(features))
+    if not 1 <= blocks <= count:
+        raise ValueError(f"--fine-tune must be from 1 to {count}, the blocks of {features.name}. Received: {blocks}")
+
+
 def unfreeze(features: Any, blocks: int) -> list[str]:
     """Make the last blocks trainable, all but their batch normalisation, and return the names of their layers.
 
     A frozen batch normalisation stays in inference mode: its statistics, made from a million photographs, do not move.
     """
-    names = block_names(features)
-    if not 1 <= blocks <= len(names):
-        raise ValueError(
-            f"--fine-tune must be from 1 to {len(names)}, the blocks of {features.name}. Received: {blocks}"
-        )
-    chosen = set(names[-blocks:])
+    require_blocks(features, blocks)
+    chosen = set(block_names(features)[-blocks:])
     features.trainable = True
     trained = []
     for layer in features.layers:

@@ -16,6 +16,12 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from training.patients import DatasetError
 
+STOPPING_SHARE: Final = 1 / 7
+"""Share of the patients that a fit is watched by, to stop when it no longer helps them."""
+
+TUNING_SHARE: Final = 1 / 5
+"""Share of the patients that fine-tuning never learns from, and by whom its result is judged."""
+
 _MOST_BATCH_FOLDS: Final = 16
 _ATTEMPTS: Final = 50
 
@@ -87,6 +93,15 @@ def grouped_hold_out(labels: NDArray[np.int64], patients: Sequence[str], *, frac
         return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
     return _first_that_fits(divide, seed, lambda split: all(_has_all(labels, part) for part in split))
+
+
+def can_hold_out(labels: NDArray[np.int64], patients: Sequence[str]) -> bool:
+    """Whether `grouped_hold_out` finds two patients or more of each class."""
+    try:
+        _groups(labels, patients)
+    except DatasetError:
+        return False
+    return True
 
 
 def leave_batch_out(labels: NDArray[np.int64], batches: Sequence[str]) -> list[BatchFold]:

@@ -138,9 +138,7 @@ def _statistics(embeddings: NDArray[np.float32]) -> tuple[NDArray[np.float32], N
     return flat.mean(axis=0), np.maximum(flat.std(axis=0), 1e-3)
 
 
-def _examples(
-    embeddings: NDArray[np.float32], labels: NDArray[np.int64], weights: NDArray[np.float64]
-) -> Examples:
+def _examples(embeddings: NDArray[np.float32], labels: NDArray[np.int64], weights: NDArray[np.float64]) -> Examples:
     """Views as examples of their own: `(images · views, d)`, their labels one-hot, and the weight of each."""
     repeated = np.repeat(labels, embeddings.shape[1])
     one_hot = np.eye(len(weights), dtype=np.float32)[repeated]

@@ -4,8 +4,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from models.calibration import Calibration
 from models.network import FeatureExtractor
 from training.cache import EmbeddingCache
@@ -13,6 +11,7 @@ from training.config import AugmentationConfig
 from training.embed import embed
 from training.head import head_logits
 from training.manifest import Entry
+from training.material import class_indices
 from training.validation import Judged
 
 
@@ -33,5 +32,5 @@ def judge(
         extractor, root, entries, cache, views=0, augmentation=AugmentationConfig(), seed=0, progress=progress
     )
     logits = head_logits(head, plain[:, 0])
-    truth = np.array([labels.index(entry.label) for entry in entries], dtype=np.int64)
+    truth = class_indices(entries, labels)
     return Judged(truth, calibration.probabilities(logits), [entry.patient for entry in entries], labels, positive)

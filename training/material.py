@@ -1,11 +1,12 @@
 """What a run works with once every image has been through the backbone."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training.manifest import Entry
+from training.manifest import Entry, Manifest
 
 
 @dataclass(frozen=True)
@@ -23,3 +24,13 @@ class Material:
     truth: NDArray[np.int64]
     patients: tuple[str, ...]
     embeddings: NDArray[np.float32]
+
+
+def learnable(manifest: Manifest) -> tuple[Entry, ...]:
+    """The entries that may be learnt from: everything but a test split."""
+    return (*manifest.select("train"), *manifest.select("val"))
+
+
+def class_indices(entries: Sequence[Entry], labels: Sequence[str]) -> NDArray[np.int64]:
+    """The class of each entry, `(n,)`, as its place in `labels`."""
+    return np.array([labels.index(entry.label) for entry in entries], dtype=np.int64)

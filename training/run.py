@@ -3,14 +3,13 @@
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 
 from models.backbones import Backbone
 from models.backbones.weights import WeightsFile
@@ -18,16 +17,19 @@ from models.bundle import HEAD_FILE, BackboneRef, BundleSpec, save_bundle
 from models.calibration import Calibration
 from models.network import FeatureExtractor
 from models.prediction import OperatingPoint
-from training.bootstrap import interval_text
+from models.progress import progress_bar
 from training.cache import EmbeddingCache
 from training.card import write_card
 from training.config import RunConfig
 from training.figures import draw_judged
+from training.folder import read_notes
 from training.head import FittedHead
 from training.judge import judge
 from training.manifest import Manifest
+from training.material import learnable
 from training.plots import plot_learning_curves
 from training.validation import Judged, Metrics
+from training.wording import metrics_json, metrics_table
 
 DEFAULT_OPERATING_POINT = "balanced"
 
@@ -56,39 +58,42 @@ class Run:
 
 def save_run(run: Run, console: Console) -> Path:
     """Judge a test split where there is one, write the bundle, show the table; return the bundle's folder."""
+    test = _judge_test_split(run, console)
     with console.status("Intervals, plots and card …"):
         out_of_fold = run.judged.metrics(run.operating_point)
-        test = _judge_test_split(run)
         report = _report(run, out_of_fold, test)
         folder = save_bundle(
             _spec(run, report), lambda folder: _write_files(run, report, test, folder), overwrite=run.config.overwrite
         )
     _show(console, out_of_fold, run)
-    console.print(f"Bundle: {folder}", markup=False)
-    console.print(f"What the model saw: {run.config.run_folder / 'augmentation.png'}", markup=False)
-    console.print(f"Try it: python -m app --bundle {run.config.name}", markup=False)
+    for what, where in (
+        ("Bundle", folder),
+        ("Its card", folder / "MODEL_CARD.md"),
+        ("What the model saw", run.config.run_folder / "augmentation.png"),
+        ("Try it", f"python -m app --bundle {run.config.name}"),
+    ):
+        console.print(f"{what}: {where}", markup=False, soft_wrap=True)
     return folder
 
 
-def metrics_json(metrics: Metrics) -> dict[str, Any]:
-    """Estimates as plain numbers; null where not assessable."""
-    return {name: estimate.as_json() if estimate else None for name, estimate in metrics.items()}
-
-
-def _judge_test_split(run: Run) -> Judged | None:
+def _judge_test_split(run: Run, console: Console) -> Judged | None:
     entries = run.manifest.select("test")
     if not entries:
         return None
-    return judge(
-        run.extractor,
-        run.head,
-        run.calibration,
-        run.manifest.root,
-        entries,
-        EmbeddingCache(run.config.cache, run.backbone, run.weights.sha256),
-        labels=run.manifest.labels,
-        positive=run.judged.positive,
-    )
+    with progress_bar(console, "Judging the test split") as advance:
+        judged = judge(
+            run.extractor,
+            run.head,
+            run.calibration,
+            run.manifest.root,
+            entries,
+            EmbeddingCache(run.config.cache, run.backbone, run.weights.sha256),
+            labels=run.manifest.labels,
+            positive=run.judged.positive,
+            progress=advance,
+        )
+        advance(len(entries), len(entries))
+    return judged
 
 
 def _report(run: Run, out_of_fold: Metrics, test: Judged | None) -> dict[str, Any]:
@@ -96,11 +101,14 @@ def _report(run: Run, out_of_fold: Metrics, test: Judged | None) -> dict[str, An
     manifest = run.manifest
     return {
         "bundle": run.config.name,
+        "labels": list(manifest.labels),
+        "positive": run.judged.positive,
+        "default_operating_point": run.operating_point.name if run.operating_point else None,
         "data": _data(run),
         "backbone": {"id": run.backbone.id, "summary": run.backbone.summary, "weights": run.weights.source,
                      "weights_sha256": run.weights.sha256},
         "configuration": run.config.as_json(),
-        "split": "held-out patients of the fine-tuning phase" if run.config.fine_tune else "patient-grouped folds",
+        "folds": len(run.fitted),
         "epochs": [fitted.epochs for fitted in run.fitted],
         "calibration": asdict(run.calibration),
         "operating_points": [
@@ -110,6 +118,7 @@ def _report(run: Run, out_of_fold: Metrics, test: Judged | None) -> dict[str, An
         "confusion": run.judged.confusion(run.operating_point).tolist(),
         "leave_batch_out": {"scores": list(run.batches), "mean_auroc": _mean_auroc(run.batches)} if run.batches else None,
         "test_split": metrics_json(test.metrics(run.operating_point)) if test else None,
+        "test_confusion": test.confusion(run.operating_point).tolist() if test else None,
         "set_aside": [{"file": str(one.path), "code": one.code} for one in manifest.set_aside],
         "versions": dict(run.versions),
     }  # fmt: skip
@@ -120,11 +129,10 @@ def _mean_auroc(batches: Sequence[Mapping[str, Any]]) -> float:
 
 
 def _data(run: Run) -> dict[str, Any]:
-    manifest = run.manifest
-    learnt = [entry for entry in manifest.entries if entry.split != "test"]
+    manifest, learnt = run.manifest, learnable(run.manifest)
     images = {label: sum(entry.label == label for entry in learnt) for label in manifest.labels}
     return {
-        "fingerprint": manifest.fingerprint,
+        "fingerprint": replace(manifest, entries=learnt).fingerprint,
         "images": images,
         "patients": len({entry.patient for entry in learnt}),
         "patient_source": manifest.patient_source,
@@ -172,15 +180,11 @@ def _write_files(run: Run, report: Mapping[str, Any], test: Judged | None, folde
     if test:
         draw_judged(test, run.operating_point, folder, thresholds=thresholds, prefix="test_")
     plot_learning_curves([fitted.losses for fitted in run.fitted], folder / "learning_curves.png")
-    notes = run.config.notes.read_text(encoding="utf-8") if run.config.notes else None
-    write_card(report, folder / "MODEL_CARD.md", labels=run.manifest.labels, notes=notes)
+    write_card(report, folder / "MODEL_CARD.md", notes=read_notes(run.config))
 
 
 def _show(console: Console, metrics: Metrics, run: Run) -> None:
-    table = Table("out of fold", "value (95 % interval, by patient)", "n")
-    for name, estimate in metrics.items():
-        table.add_row(name, interval_text(estimate), f"{estimate.n:,}" if estimate else "")
-    console.print(table)
+    console.print(metrics_table("On patients it had not seen", metrics, run.operating_point))
     if run.batches:
         console.print(
             f"AUROC on left-out acquisition batches, mean of {len(run.batches)}: {_mean_auroc(run.batches):.4f}"

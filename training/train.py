@@ -19,12 +19,13 @@ from models.progress import progress_bar
 from training.cache import EmbeddingCache
 from training.config import RunConfig
 from training.embed import embed
+from training.event_log import EventLog
+from training.finetune import require_blocks
 from training.folder import choose_positive
-from training.folds import grouped_folds, leave_batch_out
-from training.head import FittedHead, fit_head, held_out_logits
-from training.manifest import Entry, Manifest
-from training.material import Material
-from training.patients import DatasetError
+from training.folds import can_hold_out, grouped_folds, leave_batch_out
+from training.head import FittedHead, HeadFitter, held_out_logits
+from training.manifest import Manifest
+from training.material import Material, class_indices, learnable
 from training.run import Run, save_run
 from training.sheet import write_contact_sheet
 from training.tuned import fine_tuned_head
@@ -47,25 +48,32 @@ def train(config: RunConfig, manifest: Manifest, console: Console) -> Path:
         console.print("These are not the published ImageNet weights; a copy goes into the bundle.", style="yellow")
 
     extractor = build_feature_extractor(backbone, weights)
+    if config.fine_tune:
+        require_blocks(extractor.features, config.fine_tune)
     write_contact_sheet(config, manifest, extractor)
 
     # ----- The one pass through it.
     material = embed_folder(config, manifest, extractor, backbone, weights, console)
 
     # ----- The head, judged on patients that it has not seen.
+    fitter = HeadFitter(
+        backbone.embedding_size, len(manifest.labels), config=config.head, training=config.head_training
+    )
     if config.fine_tune:
-        folds, logits, fitted, weights = fine_tuned_head(config, manifest, material, extractor, backbone, console)
+        folds, logits, fitted, weights = fine_tuned_head(
+            config, manifest, material, extractor, backbone, fitter, console
+        )
     else:
         folds = grouped_folds(material.truth, material.patients, folds=config.folds, seed=config.seed)
-        logits, fitted = cross_validate(config, manifest, material, folds, console)
+        logits, fitted = cross_validate(config, fitter, material, folds, console)
     calibration, judged = calibrate(
         logits, material.truth, material.patients, folds, labels=manifest.labels, positive=positive
     )
     points = operating_points(judged)
-    batches = [] if config.fine_tune else leave_batches_out(config, manifest, material, console)
+    batches = [] if config.fine_tune else leave_batches_out(config, fitter, material, console)
 
     # ----- The head that is kept: fitted on everything, for as long as the folds needed.
-    head = fitted[0].head if config.fine_tune else fit_on_everything(config, manifest, material, fitted)
+    head = fitted[0].head if config.fine_tune else fit_on_everything(config, fitter, material, fitted)
     run = Run(
         config=config,
         manifest=manifest,
@@ -83,11 +91,6 @@ def train(config: RunConfig, manifest: Manifest, console: Console) -> Path:
     return save_run(run, console)
 
 
-def learnable(manifest: Manifest) -> tuple[Entry, ...]:
-    """The entries that may be learnt from: everything but a test split."""
-    return (*manifest.select("train"), *manifest.select("val"))
-
-
 def embed_folder(
     config: RunConfig,
     manifest: Manifest,
@@ -98,6 +101,7 @@ def embed_folder(
 ) -> Material:
     """Embed every image that may be learnt from, with its augmented views."""
     entries = learnable(manifest)
+    count = len(entries) * (1 + config.views)
     with progress_bar(console, "Embedding views") as advance:
         embeddings = embed(
             extractor,
@@ -109,16 +113,14 @@ def embed_folder(
             seed=config.seed,
             progress=advance,
         )
-        advance(1, 1)
-    truth = np.array([manifest.labels.index(entry.label) for entry in entries], dtype=np.int64)
-    if set(np.unique(truth)) != set(range(len(manifest.labels))):
-        raise DatasetError("empty_class", "Every class needs images outside the test split. Move some there.")
+        advance(count, count)  # those that were kept from an earlier run count too
+    truth = class_indices(entries, manifest.labels)
     return Material(entries, truth, tuple(entry.patient for entry in entries), embeddings)
 
 
 def cross_validate(
     config: RunConfig,
-    manifest: Manifest,
+    fitter: HeadFitter,
     material: Material,
     folds: list[tuple[NDArray[np.int64], NDArray[np.int64]]],
     console: Console,
@@ -126,58 +128,53 @@ def cross_validate(
     """Out-of-fold logits `(n, classes)` and the head of each fold."""
     with progress_bar(console, "Cross-validation, by patient") as advance:
         return held_out_logits(
+            fitter,
             material.embeddings,
             material.truth,
             material.patients,
             folds,
-            config=config.head,
-            training=config.head_training,
-            classes=len(manifest.labels),
             seed=config.seed,
             progress=advance,
         )
 
 
 def leave_batches_out(
-    config: RunConfig, manifest: Manifest, material: Material, console: Console
+    config: RunConfig, fitter: HeadFitter, material: Material, console: Console
 ) -> list[dict[str, Any]]:
     """AUROC on acquisition batches that were not fitted on, where the folder's names tell them apart."""
-    folds = leave_batch_out(material.truth, [entry.batch for entry in material.entries])
-    if not folds or len(manifest.labels) != 2:
+    if fitter.classes != 2:
+        return []
+    # A batch may hold so few patients that none can be held out to stop by: then it is not fitted on.
+    folds = [
+        fold
+        for fold in leave_batch_out(material.truth, [entry.batch for entry in material.entries])
+        if can_hold_out(material.truth[fold.fit], [material.patients[index] for index in fold.fit])
+    ]
+    if not folds:
         return []
 
+    def logits_of(fit: NDArray[np.int64], held_out: NDArray[np.int64]) -> NDArray[np.float32]:
+        split = [(fit, held_out)]
+        logits, _ = held_out_logits(
+            fitter, material.embeddings, material.truth, material.patients, split, seed=config.seed
+        )
+        return logits[held_out]
+
+    scores = []
     with progress_bar(console, "Leaving out acquisition batches") as advance:
-
-        def logits_of(fit: NDArray[np.int64], held_out: NDArray[np.int64]) -> NDArray[np.float32]:
-            logits, _ = held_out_logits(
-                material.embeddings,
-                material.truth,
-                material.patients,
-                [(fit, held_out)],
-                config=config.head,
-                training=config.head_training,
-                classes=2,
-                seed=config.seed,
-            )
-            return logits[held_out]
-
-        scores = []
         for number, fold in enumerate(folds, start=1):
             scores += batch_scores(logits_of, material.truth, [fold])
             advance(number, len(folds))
     return scores
 
 
-def fit_on_everything(config: RunConfig, manifest: Manifest, material: Material, fitted: list[FittedHead]) -> Any:
+def fit_on_everything(config: RunConfig, fitter: HeadFitter, material: Material, fitted: list[FittedHead]) -> Any:
     """The head of the bundle, fitted on all patients for the median of the epochs that the folds found best."""
-    return fit_head(
+    return fitter.fit(
         material.embeddings,
         material.truth,
         material.patients,
-        config=config.head,
-        training=config.head_training,
-        classes=len(manifest.labels),
         seed=config.seed,
         epochs=round(float(np.median([one.epochs for one in fitted]))),
-        tensorboard=config.tensorboard,
+        callbacks=[EventLog(config.tensorboard, f"{config.name}-head")] if config.tensorboard else [],
     ).head

@@ -3,7 +3,6 @@
 import tempfile
 from pathlib import Path
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
@@ -15,9 +14,10 @@ from models.network import FeatureExtractor
 from training.cache import EmbeddingCache
 from training.config import AugmentationConfig, RunConfig
 from training.embed import embed
+from training.event_log import EventLog
 from training.finetune import fine_tune
-from training.folds import grouped_hold_out
-from training.head import FittedHead, fit_head, head_logits
+from training.folds import TUNING_SHARE, grouped_hold_out
+from training.head import FittedHead, HeadFitter, head_logits
 from training.manifest import Manifest
 from training.material import Material
 
@@ -30,6 +30,7 @@ def fine_tuned_head(
     material: Material,
     extractor: FeatureExtractor,
     backbone: Backbone,
+    fitter: HeadFitter,
     console: Console,
 ) -> tuple[list[Split], NDArray[np.float32], list[FittedHead], WeightsFile]:
     """Fine-tune in place on four fifths of the patients.
@@ -38,14 +39,11 @@ def fine_tuned_head(
         The one split, as a list of folds; logits `(n, classes)` of the held-out fifth, NaN elsewhere; the head; and the
         file that now holds the backbone's weights, in the run's folder.
     """
-    fit, held_out = grouped_hold_out(material.truth, material.patients, fraction=0.2, seed=config.seed)
-    fitted = fit_head(
+    fit, held_out = grouped_hold_out(material.truth, material.patients, fraction=TUNING_SHARE, seed=config.seed)
+    fitted = fitter.fit(
         material.embeddings[fit],
         material.truth[fit],
         [material.patients[index] for index in fit],
-        config=config.head,
-        training=config.head_training,
-        classes=len(manifest.labels),
         seed=config.seed,
     )
     with console.status(f"Fine-tuning the last {config.fine_tune} blocks of {backbone.id} …"):
@@ -60,7 +58,7 @@ def fine_tuned_head(
             views=config.views,
             augmentation=config.augmentation,
             seed=config.seed,
-            callbacks=[keras.callbacks.TensorBoard(str(config.tensorboard))] if config.tensorboard else [],
+            callbacks=[EventLog(config.tensorboard, f"{config.name}-fine-tuning")] if config.tensorboard else [],
         )
     weights = _save_weights(extractor, config.run_folder / "backbone.weights.h5")
     embeddings = embed(

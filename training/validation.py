@@ -106,7 +106,10 @@ def operating_points(judged: Judged, *, draws: int = 2000) -> tuple[OperatingPoi
         metrics = binary_metrics(
             judged.is_positive, judged.positive_probability, judged.patients, threshold=threshold, draws=draws
         )
-        points.append(OperatingPoint(name, threshold, _triple(metrics["sensitivity"]), _triple(metrics["specificity"])))
+        verdict = judged.positive_probability >= threshold
+        sensitivity = _triple(metrics["sensitivity"], verdict[judged.is_positive])
+        specificity = _triple(metrics["specificity"], ~verdict[~judged.is_positive])
+        points.append(OperatingPoint(name, threshold, sensitivity, specificity))
     return tuple(points)
 
 
@@ -129,7 +132,6 @@ def batch_scores(
     return scores
 
 
-def _triple(estimate: Estimate | None) -> tuple[float, float, float]:
-    # With fewer than two patients in a class folds cannot be made, so an operating point always has its estimates; a
-    # bootstrap that could not draw them says nothing narrower than the whole range.
-    return (estimate.value, estimate.low, estimate.high) if estimate else (0.0, 0.0, 1.0)
+def _triple(estimate: Estimate | None, right: NDArray[np.bool_]) -> tuple[float, float, float]:
+    # Where the bootstrap cannot draw an interval, as with one patient, nothing narrower than the whole range is known.
+    return (estimate.value, estimate.low, estimate.high) if estimate else (float(right.mean()), 0.0, 1.0)
