@@ -44,6 +44,13 @@ def verdict_sentence(prediction: Prediction) -> str:
     return f"{'Reaches' if reached else 'Stays below'} the operating point “{point.name}”: {prediction.verdict}"
 
 
+def heatmap_caption(prediction: Prediction) -> str:
+    """What stands under the film; a heatmap that is dark all over is no fault, and is said to be none."""
+    if prediction.heatmap is not None and not prediction.heatmap.any():
+        return f"{HEATMAP_CAPTION}. In this film no place speaks for {prediction.heatmap_label}."
+    return HEATMAP_CAPTION
+
+
 def point_sentence(point: OperatingPoint) -> str:
     """What an operating point gave where it was chosen."""
     sensitivity, specificity = point.sensitivity[0], point.specificity[0]

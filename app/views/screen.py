@@ -9,7 +9,7 @@ from app import drawing
 from app.samples import read_sample, sample_names
 from app.screening import MAX_FILES, Screened, as_csv, count_outcomes, draw, screen
 from app.session import desk, loading_model, served_bundle
-from app.wording import HEATMAP_CAPTION, film_facts, percent, point_sentence, population_sentence
+from app.wording import film_facts, heatmap_caption, percent, point_sentence, population_sentence
 from models.backbones.weights import WeightsError
 from models.bundle import BundleError
 from models.prediction import Prediction
@@ -215,7 +215,7 @@ def show_film(key: str, result: Screened, prediction: Prediction) -> None:
     with st.container(key=key, gap=None):
         st.html(drawing.film_frame(key, *result.film.shown))
         place = st.container()
-        st.caption(HEATMAP_CAPTION)
+        st.caption(heatmap_caption(prediction))
     opacity = st.slider(
         f"Opacity of the heatmap for {prediction.heatmap_label}",
         *(0, 100, DEFAULT_OPACITY, 5),

@@ -1,12 +1,14 @@
 """What results look like in words and HTML."""
 
+from dataclasses import replace
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
 from app import drawing
 from app.screening import Film
-from app.wording import film_facts, percent, point_sentence, population_sentence, verdict_sentence
+from app.wording import film_facts, heatmap_caption, percent, point_sentence, population_sentence, verdict_sentence
 from models.prediction import OperatingPoint, Prediction
 from models.refusal import Refusal
 
@@ -93,6 +95,15 @@ def test_the_operating_point_is_explained_with_what_it_gave() -> None:
 def test_names_of_files_and_classes_stay_text(html: str) -> None:
     assert "img" not in tags(html)
     assert "&lt;img" in html
+
+
+@pytest.mark.parametrize(("peak", "said"), [(0.0, True), (1.0, False)])
+def test_a_heatmap_that_is_dark_all_over_is_explained(peak: float, said: bool) -> None:
+    heatmap = np.zeros((7, 7), np.float32)
+    heatmap[3, 3] = peak
+    caption = heatmap_caption(replace(two_classes(0.1), heatmap=heatmap, heatmap_label="PNEUMONIA"))
+    assert caption.startswith("Model attention, not lesion location")
+    assert ("no place speaks for PNEUMONIA" in caption) == said
 
 
 def test_only_what_the_file_said_is_listed() -> None:

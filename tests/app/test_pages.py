@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.samples import read_sample, sample_names
@@ -49,7 +48,7 @@ def test_a_film_gets_a_probability_a_verdict_and_a_heatmap(open_app: OpenApp, ma
     assert f"operating point “{result.outcome.operating_point.name}”: {result.outcome.verdict}" in page
     assert "300 × 240 pixels" in page
     assert len(pictures(app)) == 1
-    assert HEATMAP_CAPTION in [caption.value for caption in app.caption]
+    assert any(caption.value.startswith(HEATMAP_CAPTION) for caption in app.caption)
 
 
 def test_one_bad_file_leaves_the_others_intact(open_app: OpenApp, make_film: MakeFilm) -> None:
@@ -93,15 +92,15 @@ def test_a_film_that_comes_again_is_not_judged_again(open_app: OpenApp, make_fil
     assert again.outcome is first.outcome
 
 
-@pytest.mark.parametrize("name", sample_names())
-def test_a_sample_is_one_click_away(open_app: OpenApp, name: str) -> None:
+def test_a_sample_is_one_click_away(open_app: OpenApp) -> None:
+    name = next(name for name in sample_names() if name.endswith(".dcm"))
     app = open_app()
     app.button(key=f"sample_{name}").click().run()
     assert not app.exception
     [result] = app.session_state["desk"].results.values()
     assert isinstance(result.outcome, Prediction)
-    assert result.outcome.verdict.lower() == name.split("_")[0]
-    assert result.film.format == ("DICOM" if name.endswith(".dcm") else result.film.format)
+    assert result.name == name
+    assert result.film.format == "DICOM"
 
 
 def test_results_are_there_after_a_look_at_another_page(open_app: OpenApp, make_film: MakeFilm) -> None:
@@ -142,7 +141,7 @@ def test_three_classes_have_a_bar_each_and_no_operating_point(
     page = html(app)
     assert page.count("pl-class") >= len(three_classes.labels)
     assert "Likeliest of 3 classes" in page
-    assert "operating point" not in page
+    assert "operating point “" not in page
     app.switch_page("views/model.py").run()
     assert not app.exception
     assert "not assessable" in app.table[0].value.to_string()
@@ -175,6 +174,8 @@ def test_the_about_page_says_what_this_is_not(open_app: OpenApp) -> None:
     assert "CC BY 4.0" in text
 
 
-def test_every_sample_is_read(open_app: OpenApp) -> None:
-    app = upload(open_app(), *((name, read_sample(name)) for name in sample_names()))
-    assert list(app.dataframe[0].value["Refusal code"]) == [""] * len(sample_names())
+def test_every_sample_gets_the_verdict_of_its_name(open_app: OpenApp) -> None:
+    names = sample_names()
+    app = upload(open_app(), *((name, read_sample(name)) for name in names))
+    assert not app.exception
+    assert list(app.dataframe[0].value["Verdict"]) == [name.split("_")[0].upper() for name in names]

@@ -38,12 +38,17 @@ def test_what_is_no_film_is_refused(predictor: Predictor, content: bytes, code: 
 def test_without_opacity_the_film_is_drawn_as_it_is(predictor: Predictor, make_film: MakeFilm) -> None:
     content = make_film()
     screened = screen(predictor, "film", content)
-    plain = np.asarray(Image.open(io.BytesIO(draw(screened, opacity=0))).convert("L"), dtype=float)
     film = np.asarray(Image.open(io.BytesIO(content)), dtype=float)
-    assert np.abs(plain - film).mean() < 2  # JPEG
-    covered = Image.open(io.BytesIO(draw(screened, opacity=1.0)))
-    assert covered.size == Image.open(io.BytesIO(content)).size
-    assert np.abs(np.asarray(covered.convert("L"), dtype=float) - film).mean() > 2
+    plain = pixels(draw(screened, opacity=0))
+    assert np.abs(plain.mean(axis=-1) - film).mean() < 2  # JPEG
+    assert np.ptp(plain, axis=-1).max() == 0
+    covered = pixels(draw(screened, opacity=1.0))
+    assert covered.shape == plain.shape
+    assert np.ptp(covered, axis=-1).max() > 50  # the heatmap is in colour, the film is not
+
+
+def pixels(picture: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(picture)).convert("RGB"), dtype=float)
 
 
 def test_a_refused_file_cannot_be_drawn(predictor: Predictor) -> None:

@@ -20,7 +20,7 @@ ARGUMENTS = [
     "--disable-quic",
 ]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-PATIENCE = 60_000  # milliseconds; the first film waits for TensorFlow
+PATIENCE = 120_000  # milliseconds; the first film waits for TensorFlow
 
 OpenPage = Callable[..., Page]
 
