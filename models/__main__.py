@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command: Callable[[argparse.Namespace], int] = options.command
     try:
         return command(options)
-    except (BundleError, WeightsError, ValueError) as error:
+    except (BundleError, WeightsError, ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return WRONG_USAGE
     except KeyboardInterrupt:

@@ -5,14 +5,18 @@ Every format takes uint8 images `(n, H, W, 1)` of any height and width, 0 black 
 
 import shutil
 import tempfile
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
+
+import numpy as np
 
 from models.backbones import get_backbone
 from models.bundle import Bundle
 from models.files import atomic_path
 from models.predictor import backbone_weights, load_head
+from models.quiet import quiet_logger
 
 SUFFIXES: Final = {
     "keras": ".keras",
@@ -37,6 +41,8 @@ def export_bundle(bundle: Bundle, format_name: str, to: Path) -> Path:
         raise ValueError(f"The format must be one of {', '.join(SUFFIXES)}. Received: {format_name!r}")
     if to.suffix != SUFFIXES[format_name]:
         raise ValueError(f"A path for {format_name} must end in {SUFFIXES[format_name]!r}. Received: {to}")
+    if format_name == "savedmodel" and to.exists():
+        raise ValueError(f"A SavedModel is a new folder, and {to} is there already. Choose another --to.")
     network = _whole_network(bundle)
     if format_name == "savedmodel":
         _export_folder(network, to)
@@ -59,17 +65,28 @@ def _exporter(format_name: str) -> Callable[[Any, str], None]:
     return lambda network, path: network.export(path, format=format_name, verbose=False)
 
 
+def _save_h5(network: Any, path: str) -> None:
+    with quiet_logger("absl"):  # where Keras advises its own format; the user asked for this one
+        network.save(path)
+
+
+def _export_onnx(network: Any, path: str) -> None:
+    network(np.zeros((1, 1, 1, 1), np.uint8))  # Keras exports to ONNX only what was called once
+    with quiet_logger("tf2onnx"), warnings.catch_warnings():
+        # Keras looks whether NumPy still has names that tf2onnx uses, and NumPy warns of the question.
+        warnings.filterwarnings("ignore", message=r"In the future `np\.", category=FutureWarning)
+        _exporter("onnx")(network, path)
+
+
 _WRITERS: Final[dict[str, Callable[[Any, str], None]]] = {
     "keras": lambda network, path: network.save(path),
-    "h5": lambda network, path: network.save(path),
-    "onnx": _exporter("onnx"),
+    "h5": _save_h5,
+    "onnx": _export_onnx,
     "litert": _exporter("litert"),
 }
 
 
 def _export_folder(network: Any, to: Path) -> None:
-    if to.exists():
-        raise ValueError(f"A SavedModel is a new folder, and {to} is there already. Choose another --to.")
     to.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=to.parent) as scratch:
         _exporter("tf_saved_model")(network, f"{scratch}/model")

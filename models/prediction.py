@@ -55,7 +55,7 @@ class Prediction:
             raise ValueError(
                 f"Each of two or more labels needs a probability. Received: {self.labels}, {self.probabilities}"
             )
-        if min(self.probabilities) < 0 or abs(sum(self.probabilities) - 1) > 1e-6:
+        if not (min(self.probabilities) >= 0 and abs(sum(self.probabilities) - 1) <= 1e-6):  # also for not-a-number
             raise ValueError(f"probabilities must be in [0, 1] and sum to 1. Received: {self.probabilities}")
         if self.verdict not in self.labels:
             raise ValueError(f"verdict must be one of {self.labels}. Received: {self.verdict!r}")

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.backbones import get_backbone
-from models.backbones.weights import WeightsError, WeightsFile, find_weights
+from models.backbones.weights import WEIGHTS_VARIABLE, WeightsError, WeightsFile, find_weights, load_keras_file
 from models.bundle import Bundle, BundleError, load_bundle
 from models.files import digest
 from models.head import HeadGradient, build_head
@@ -88,7 +88,7 @@ def load_head(bundle: Bundle) -> Any:
     spec = bundle.spec
     head = build_head(get_backbone(spec.backbone.id).embedding_size, len(spec.labels), spec.head)
     try:
-        head.load_weights(str(bundle.head_file))
+        load_keras_file(head, bundle.head_file)
     except (ValueError, OSError) as error:
         raise BundleError(f"The head of {spec.name!r} does not fit the architecture in bundle.json: {error}") from error
     return head
@@ -101,7 +101,7 @@ def backbone_weights(bundle: Bundle) -> WeightsFile:
     if file.sha256 != ref.weights_sha256:
         raise WeightsError(
             f"The bundle {bundle.spec.name!r} was made with other weights of {ref.id}: their SHA-256 must be "
-            f"{ref.weights_sha256}. Received: {file.sha256} from {file.path}."
+            f"{ref.weights_sha256}. Received: {file.sha256} from {file.path}. Name the right file with {WEIGHTS_VARIABLE}."
         )
     return file
 

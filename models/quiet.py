@@ -1,7 +1,10 @@
 """TensorFlow without its start-up notes, which would stand between a user and the answer."""
 
+import logging
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 def import_keras_quietly() -> None:
@@ -23,3 +26,15 @@ def import_keras_quietly() -> None:
         finally:
             os.dup2(standard_error, 2)
             os.close(standard_error)
+
+
+@contextmanager
+def quiet_logger(name: str) -> Iterator[None]:
+    """Let a library's logger pass errors only."""
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)

@@ -1,5 +1,6 @@
 """Many files through one predictor: the batch behind `python -m models predict`."""
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from models.bundle import Bundle, BundleError
@@ -33,7 +35,7 @@ def predict_paths(
 
     Args:
         csv: a file, or "-" for standard output (the table then goes to standard error).
-        heatmaps: a folder for the films with their heatmaps, as `<file's stem>-<start of its digest>.png`.
+        heatmaps: a folder for the films with their heatmaps, as `<start of the file's name>-<start of its digest>.png`.
     """
     files = find_files(paths)
     if not files:
@@ -58,7 +60,7 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
     """The files that paths lead to: folders are searched to their depth, leaving out hidden names; others are kept as named."""
     files: list[Path] = []
     for path in paths:
-        if not path.is_dir():
+        if not os.path.isdir(path):  # noqa: PTH112 - `Path.is_dir` raises for a name that is too long
             files.append(path)
             continue
         below = (found for found in path.rglob("*") if not found.is_dir())
@@ -96,28 +98,36 @@ def _read(path: Path) -> Radiograph | Refusal:
 def _write_heatmap(folder: Path, file: Path, radiograph: Radiograph, prediction: Prediction) -> None:
     if prediction.heatmap is None:
         return
-    with atomic_path(folder / f"{file.stem}-{radiograph.sha256[:8]}.png") as temporary:
+    # A name may have 255 bytes, and a letter up to four.
+    with atomic_path(folder / f"{file.stem[:50]}-{radiograph.sha256[:8]}.png") as temporary:
         overlay(radiograph.pixels, prediction.heatmap).save(temporary)
 
 
 def _show(console: Console, bundle: Bundle, outcomes: Sequence[tuple[Path, Outcome]]) -> None:
     spec = bundle.spec
     table = Table(
-        "file", "verdict", *(f"p({label})" for label in spec.labels), caption="Research use only: no diagnosis"
+        "file", "verdict", *(escape(f"p({label})") for label in spec.labels), caption="Research use only: no diagnosis"
     )
     for file, outcome in outcomes[:_SHOWN_ROWS]:
         if isinstance(outcome, Refusal):
-            table.add_row(str(file), f"[yellow]refused: {outcome.code}", *("" for _ in spec.labels))
+            table.add_row(escape(_printable(file)), f"[yellow]refused: {outcome.code}", *("" for _ in spec.labels))
         else:
-            table.add_row(str(file), outcome.verdict, *(f"{p:.3f}" for p in outcome.probabilities))
+            table.add_row(
+                escape(_printable(file)), escape(outcome.verdict), *(f"{p:.3f}" for p in outcome.probabilities)
+            )
     console.print(table)
     if len(outcomes) > _SHOWN_ROWS:
         console.print(f"The first {_SHOWN_ROWS} of {len(outcomes)}; --csv FILE has them all.")
     counts = Counter(o.code if isinstance(o, Refusal) else o.verdict for _, o in outcomes)
-    console.print(f"{spec.name}: " + ", ".join(f"{count} {name}" for name, count in counts.most_common()))
+    console.print(f"{spec.name}: " + ", ".join(f"{count} {name}" for name, count in counts.most_common()), markup=False)
     for file, outcome in outcomes:
         if isinstance(outcome, Refusal):
-            console.print(f"{file}: {outcome.sentence}", style="yellow", markup=False)
+            console.print(f"{_printable(file)}: {outcome.sentence}", style="yellow", markup=False)
+
+
+def _printable(file: Path) -> str:
+    """A path for the terminal: no control characters, and none that stand for bytes which are not UTF-8."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(file))
 
 
 def _write_csv(target: str, bundle: Bundle, outcomes: Sequence[tuple[Path, Outcome]]) -> None:

@@ -8,7 +8,7 @@ from models.prediction import Prediction
 from models.refusal import Refusal
 
 # A spreadsheet takes a cell that starts like this for a formula (OWASP, "CSV injection"); file names are not ours.
-_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\n")
 
 PROBABILITY_DIGITS: Final = 6
 
@@ -19,8 +19,13 @@ def csv_header(labels: Sequence[str]) -> list[str]:
 
 
 def csv_row(file: str, outcome: Prediction | Refusal, labels: Sequence[str], bundle: str) -> list[str]:
-    """One row: a refused file has its code, and neither verdict nor probabilities."""
-    name = f"'{file}" if file.startswith(_FORMULA_STARTS) else file
+    """One row: a refused file has its code, and neither verdict nor probabilities.
+
+    In a file's name, bytes that are not UTF-8 and carriage returns, which `csv` leaves unquoted, are written as escapes,
+    so that the table can always be saved and read again.
+    """
+    name = file.encode("utf-8", "backslashreplace").decode().replace("\r", "\\r")
+    name = f"'{name}" if name.startswith(_FORMULA_STARTS) else name
     if isinstance(outcome, Refusal):
         return [name, "", outcome.code, *("" for _ in labels), bundle]
     probabilities = [f"{probability:.{PROBABILITY_DIGITS}f}" for probability in outcome.probabilities]

@@ -3,9 +3,14 @@
 import os
 import urllib.error
 import urllib.request
+import warnings
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import Any, Final
 
 import numpy as np
@@ -17,6 +22,7 @@ WEIGHTS_VARIABLE: Final = "PNEUMOLENS_WEIGHTS"
 """Environment variable: a weight file, or a folder that holds weight files under their published names."""
 
 _CONNECT_SECONDS: Final = 8
+_RESTORE: Final = "It comes with the product: take it from there again."
 
 
 class WeightsError(Exception):
@@ -50,12 +56,11 @@ def choose_backbone(requested: str, *, weights: Path | None = None) -> tuple[Bac
             find_weights(backbone, weights=weights),
             f"auto: the weights of {PREFERRED_BACKBONE} were found",
         )
-    except WeightsError:
+    except WeightsError as error:
         if weights is not None:
             raise
         backbone = get_backbone(DEFAULT_BACKBONE)
-        why = f"auto: no weights of {PREFERRED_BACKBONE} on this machine, nor could they be downloaded"
-        return backbone, find_weights(backbone), why
+        return backbone, find_weights(backbone), f"auto: {str(error).splitlines()[0]}"
 
 
 def find_weights(backbone: Backbone, *, weights: Path | None = None, download: bool = True) -> WeightsFile:
@@ -71,13 +76,13 @@ def find_weights(backbone: Backbone, *, weights: Path | None = None, download: b
         return _local_file(backbone, local)
     if not isinstance(backbone.weights, PublishedWeights):
         vendored = Path(__file__).parent / backbone.weights.file
-        return _checked(vendored, backbone.weights.sha256, "sha256", source="vendored")
+        return _checked(vendored, backbone.weights.sha256, "sha256", source="vendored", remedy=_RESTORE)
     cached = keras_cache() / backbone.weights.file
     if not cached.is_file():
         if not download:
             raise WeightsError(_how_to_get(backbone, backbone.weights, "they are not on this machine"))
         fetch_weights(backbone, cached.parent)
-    return _checked(cached, backbone.weights.md5, "md5", source="published")
+    return _checked(cached, backbone.weights.md5, "md5", source="published", remedy=f"Delete {cached} and try again.")
 
 
 def fetch_weights(backbone: Backbone, to: Path, *, progress: Callable[[int, int], None] | None = None) -> Path:
@@ -94,8 +99,10 @@ def fetch_weights(backbone: Backbone, to: Path, *, progress: Callable[[int, int]
     try:
         with atomic_path(target) as temporary:
             _download(published.url, temporary, progress)
-            _checked(temporary, published.md5, "md5", source="published")
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+            if (found := digest(temporary, "md5")) != published.md5:
+                reason = f"what its address sent was cut short or is another file (MD5 {found}); nothing was kept of it"
+                raise WeightsError(_how_to_get(backbone, published, reason))
+    except (OSError, HTTPException) as error:
         reason = str(getattr(error, "reason", error))
         raise WeightsError(_how_to_get(backbone, published, f"the download failed ({reason})")) from error
     return target
@@ -117,16 +124,30 @@ def load_weights(feature_extractor: Any, file: WeightsFile) -> None:
         if file.path.suffix == ".npz":
             _load_arrays(feature_extractor, file.path)
         else:
-            feature_extractor.load_weights(str(file.path))
-    except (ValueError, OSError, KeyError, TypeError) as error:
+            load_keras_file(feature_extractor, file.path)
+    except (ValueError, OSError, EOFError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise WeightsError(
             f"{file.path.name} does not hold weights for this backbone without its classifier. Take the file that "
             f"`python -m training weights` fetches, or one saved from the same architecture. Cause: {error}"
         ) from error
 
 
+def load_keras_file(model: Any, path: Path) -> None:
+    """Load an HDF5 file of weights into a Keras model.
+
+    Raises:
+        ValueError, OSError: where it does not fit, or cannot be read. Where it holds nothing for a part of the model,
+            which would stay random, Keras alone only warns.
+    """
+    with warnings.catch_warnings(record=True) as notes:
+        warnings.simplefilter("always", UserWarning)
+        model.load_weights(str(path))
+    if gaps := [str(note.message) for note in notes if note.category is UserWarning]:
+        raise ValueError(gaps[0])
+
+
 def _load_arrays(feature_extractor: Any, path: Path) -> None:
-    with np.load(path, allow_pickle=False) as arrays:
+    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
         for layer in feature_extractor.layers:
             for variable in layer.weights:
                 variable.assign(arrays[f"{layer.name}/{variable.name}"].astype(np.float32))
@@ -148,18 +169,44 @@ def _local_file(backbone: Backbone, path: Path) -> WeightsFile:
     return WeightsFile(path, digest(path), "published" if genuine else "custom")
 
 
-def _checked(path: Path, expected: str, algorithm: str, *, source: str) -> WeightsFile:
-    found = digest(path, algorithm)
+def _checked(path: Path, expected: str, algorithm: str, *, source: str, remedy: str) -> WeightsFile:
+    found = digest(path, algorithm) if path.is_file() else "no file"
     if found != expected:
         raise WeightsError(
             f"{path.name} is damaged or not the published file: its {algorithm.upper()} must be {expected}. "
-            f"Received: {found}. Delete {path} and try again."
+            f"Received: {found}. {remedy}"
         )
     return WeightsFile(path, digest(path), source)
 
 
+def _connect(url: str) -> Any:
+    """Open an address, or fail within `_CONNECT_SECONDS`.
+
+    `urlopen` allows that time to each address of a host, and none to its name servers: behind a firewall that drops
+    packets it would wait for minutes. The thread is a daemon because such a wait cannot be ended.
+    """
+    answers: SimpleQueue[Any] = SimpleQueue()
+
+    def connect() -> None:
+        try:
+            answers.put(urllib.request.urlopen(url, timeout=_CONNECT_SECONDS))  # noqa: S310
+        except (OSError, HTTPException) as error:
+            if isinstance(error, urllib.error.HTTPError):
+                error.close()
+            answers.put(error)
+
+    Thread(target=connect, daemon=True).start()
+    try:
+        answer = answers.get(timeout=_CONNECT_SECONDS)
+    except Empty:
+        raise TimeoutError(f"no answer within {_CONNECT_SECONDS} seconds") from None
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
 def _download(url: str, path: Path, progress: Callable[[int, int], None] | None) -> None:
-    with urllib.request.urlopen(url, timeout=_CONNECT_SECONDS) as answer, path.open("wb") as file:  # noqa: S310
+    with _connect(url) as answer, path.open("wb") as file:
         expected, come = int(answer.headers.get("Content-Length") or 0), 0
         while piece := answer.read(1 << 20):
             file.write(piece)
