@@ -20,7 +20,7 @@ from models.bundle import BundleError, list_bundles, load_bundle
 from models.export import SUFFIXES
 from models.quiet import import_keras_quietly
 
-OK, WRONG_USAGE, SOME_REFUSED = 0, 2, 3
+OK, NO_DEVICE, WRONG_USAGE, SOME_REFUSED = 0, 1, 2, 3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -104,9 +104,13 @@ def _list(_: argparse.Namespace) -> int:
 
 def _device(options: argparse.Namespace) -> int:
     import_keras_quietly()
-    from models.device import describe_device
+    from models.device import DeviceError, describe_device
 
-    print(describe_device(require_gpu=options.require_gpu))
+    try:
+        print(describe_device(require_gpu=options.require_gpu))
+    except DeviceError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return NO_DEVICE
     return OK
 
 

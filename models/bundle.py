@@ -19,6 +19,7 @@ from typing import Any, Final, TypeVar
 from models.backbones import get_backbone
 from models.calibration import Calibration
 from models.files import digest, fsync
+from models.gate import GATE_FILE, GateThresholds
 from models.head import HeadConfig
 from models.prediction import OperatingPoint
 
@@ -68,6 +69,7 @@ class BundleSpec:
         positive: the label that operating points speak of; None for more than two classes.
         operating_points: see `OperatingPoint`; empty for more than two classes.
         default_operating_point: the name of the one that verdicts are taken at.
+        gate: when an image is too unlike the training films to be judged; its plane is in `gate.npz`. None: no gate.
         data: fingerprint, counts and population of the training folder.
         metrics: of the run, each with n and an interval.
         training: the configuration of the run.
@@ -88,6 +90,7 @@ class BundleSpec:
     training: Mapping[str, Any]
     versions: Mapping[str, str]
     created: str
+    gate: GateThresholds | None = None
 
     def __post_init__(self) -> None:
         check_bundle_name(self.name)
@@ -129,6 +132,10 @@ class Bundle:
     @property
     def head_file(self) -> Path:
         return self.folder / HEAD_FILE
+
+    @property
+    def gate_file(self) -> Path:
+        return self.folder / GATE_FILE
 
     @property
     def backbone_file(self) -> Path | None:
@@ -181,7 +188,7 @@ def load_bundle(name: str | None = None) -> Bundle:
             f"The bundle in the folder {folder.name!r} calls itself {spec.name!r}. Name the folder as it was."
         )
     _verify_files(folder, files)
-    needed = {HEAD_FILE, *([spec.backbone.file] if spec.backbone.file else [])}
+    needed = {HEAD_FILE, *([spec.backbone.file] if spec.backbone.file else []), *([GATE_FILE] if spec.gate else [])}
     if not needed <= set(files):
         raise BundleError(f"The bundle {name!r} lists no {', '.join(sorted(needed - set(files)))}. Train it again.")
     return Bundle(spec, folder, hashlib.sha256(content).hexdigest())
@@ -281,6 +288,7 @@ def _parse(content: bytes, folder: Path) -> tuple[BundleSpec, dict[str, str]]:
         raw["head"] = _strict(HeadConfig, raw["head"])
         raw["calibration"] = _strict(Calibration, {**raw["calibration"], "bias": tuple(raw["calibration"]["bias"])})
         raw["operating_points"] = tuple(_operating_point(point) for point in raw["operating_points"])
+        raw["gate"] = _gate(raw["gate"]) if raw["gate"] is not None else None
         return _strict(BundleSpec, raw), files
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise BundleError(f"{_SPEC_FILE} of the bundle {folder.name!r} cannot be used: {error}. {_AGAIN}") from error
@@ -289,6 +297,10 @@ def _parse(content: bytes, folder: Path) -> tuple[BundleSpec, dict[str, str]]:
 def _operating_point(raw: dict[str, Any]) -> OperatingPoint:
     intervals = {key: tuple(raw[key]) for key in ("sensitivity", "specificity")}
     return _strict(OperatingPoint, {**raw, **intervals})
+
+
+def _gate(raw: dict[str, Any]) -> GateThresholds:
+    return _strict(GateThresholds, {**raw, "false_alarms": tuple(raw["false_alarms"])})
 
 
 def _strict(cls: type[T], raw: dict[str, Any]) -> T:

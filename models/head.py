@@ -13,7 +13,7 @@ class HeadConfig:
 
     Attributes:
         width: units of the hidden layer; 0 leaves it out (logistic regression on the embedding).
-        dropout: share of the embedding, and of the hidden units, dropped while fitting; in [0, 1).
+        dropout: share of the hidden units dropped while fitting; in [0, 1).
     """
 
     width: int = 128
@@ -40,10 +40,10 @@ def build_head(embedding_size: int, classes: int, config: HeadConfig, *, l2: flo
         )
 
     embedding = keras.Input((embedding_size,), name="embedding_input")
-    x = keras.layers.Dropout(config.dropout, seed=seed, name="embedding_dropout")(embedding)
+    x = embedding
     if config.width:
         x = dense(config.width, "hidden", "relu", keras.initializers.HeNormal(seed=seed))(x)
-        x = keras.layers.Dropout(config.dropout, seed=seed + 1, name="hidden_dropout")(x)
+        x = keras.layers.Dropout(config.dropout, seed=seed, name="hidden_dropout")(x)
     logits = dense(classes, "logits", None, keras.initializers.GlorotUniform(seed=seed))(x)
     return keras.Model(embedding, logits, name="head")
 

@@ -15,6 +15,7 @@ REFUSAL_CODES: Final = {
     "no_pixels": "a DICOM object without pixel data",
     "unsupported_encoding": "a DICOM encoding or colour space that is not read here",
     "not_a_radiograph": "a picture, but not a chest radiograph",
+    "unlike_training_data": "a film unlike those that the bundle was trained on; the verdict is withheld",
 }
 
 

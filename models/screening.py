@@ -113,16 +113,20 @@ def _show(console: Console, bundle: Bundle, outcomes: Sequence[tuple[Path, Outco
             table.add_row(escape(_printable(file)), f"[yellow]refused: {outcome.code}", *("" for _ in spec.labels))
         else:
             table.add_row(
-                escape(_printable(file)), escape(outcome.verdict), *(f"{p:.3f}" for p in outcome.probabilities)
+                escape(_printable(file)), escape(_verdict(outcome)), *(f"{p:.3f}" for p in outcome.probabilities)
             )
     console.print(table)
     if len(outcomes) > _SHOWN_ROWS:
         console.print(f"The first {_SHOWN_ROWS} of {len(outcomes)}; --csv FILE has them all.")
-    counts = Counter(o.code if isinstance(o, Refusal) else o.verdict for _, o in outcomes)
+    counts = Counter(o.code if isinstance(o, Refusal) else _verdict(o) for _, o in outcomes)
     console.print(f"{spec.name}: " + ", ".join(f"{count} {name}" for name, count in counts.most_common()), markup=False)
     for file, outcome in outcomes:
-        if isinstance(outcome, Refusal):
-            console.print(f"{_printable(file)}: {outcome.sentence}", style="yellow", markup=False)
+        if reason := outcome if isinstance(outcome, Refusal) else outcome.finding:
+            console.print(f"{_printable(file)}: {reason.sentence}", style="yellow", markup=False)
+
+
+def _verdict(prediction: Prediction) -> str:
+    return prediction.verdict or (prediction.finding.code if prediction.finding else "")
 
 
 def _printable(file: Path) -> str:

@@ -19,7 +19,7 @@ def csv_header(labels: Sequence[str]) -> list[str]:
 
 
 def csv_row(file: str, outcome: Prediction | Refusal, labels: Sequence[str], bundle: str) -> list[str]:
-    """One row: a refused file has its code, and neither verdict nor probabilities.
+    """One row: a refused file has its code, and neither verdict nor probabilities; a withheld verdict, code and probabilities.
 
     In a file's name, bytes that are not UTF-8 and carriage returns, which `csv` leaves unquoted, are written as escapes,
     so that the table can always be saved and read again.
@@ -29,7 +29,7 @@ def csv_row(file: str, outcome: Prediction | Refusal, labels: Sequence[str], bun
     if isinstance(outcome, Refusal):
         return [name, "", outcome.code, *("" for _ in labels), bundle]
     probabilities = [f"{probability:.{PROBABILITY_DIGITS}f}" for probability in outcome.probabilities]
-    return [name, outcome.verdict, "", *probabilities, bundle]
+    return [name, outcome.verdict or "", outcome.finding.code if outcome.finding else "", *probabilities, bundle]
 
 
 def write_csv(stream: TextIO, labels: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -14,9 +14,11 @@ def write_card(report: Mapping[str, Any], path: Path, *, notes: str | None) -> N
         f"# Model card: {report['bundle']}\n",
         _use(report["positive"]),
         _data(report),
+        _leaks(report["leaks"]),
         _unseen_patients(report),
         _operating_points(report),
         _batches(report["leave_batch_out"]),
+        _gate(report["gate"]),
         _test_split(report),
         _network(report),
         f"## What was tried\n\n{notes}\n" if notes else "",
@@ -49,6 +51,28 @@ def _data(report: Mapping[str, Any]) -> str:
         f"- Fingerprint (SHA-256 over labels and files): `{data['fingerprint']}`",
     ]
     return "## Trained on\n\n" + "\n".join(lines) + "\n"
+
+
+def _leaks(leaks: Mapping[str, Any]) -> str:
+    searched = (
+        "Searched for before anything was fitted: films of equal pixels, films that differ only in encoding or size, and "
+        "patients in both the training part and the test split."
+    )
+    kinds = {
+        "exact": "exact duplicates",
+        "near": "near-duplicates",
+        "patients": "patients in both the training part and the test split",
+        "label_conflicts": "of the exact duplicates, films under two labels, which both stayed unless taken out",
+    }
+    found = [f"- {name}: {leaks[kind]:,}" for kind, name in kinds.items() if leaks[kind]]
+    if not found:
+        return f"## Leaks\n\n{searched} None found among {leaks['images']:,} images.\n"
+    return (
+        f"## Leaks\n\n{searched} Found among {leaks['images']:,} images, across patients or splits:\n\n"
+        + "\n".join(found)
+        + f"\n\nRegrouped: patients merged into another: {leaks['merged']:,}; images taken out of the training part, whose "
+        f"patients the test split shows: {leaks['taken_out']:,}.\n"
+    )
 
 
 def _unseen_patients(report: Mapping[str, Any]) -> str:
@@ -133,6 +157,17 @@ def _batches(batches: Mapping[str, Any] | None) -> str:
         "## On whole acquisition batches it had not seen\n\n"
         "A head fitted on one batch of each class, and judged on all other batches: a part of the change that another "
         "hospital brings.\n\n" + "\n".join(rows) + f"\n\nMean: {batches['mean_auroc']:.4f}.\n"
+    )
+
+
+def _gate(gate: Mapping[str, Any]) -> str:
+    return (
+        "## What it declines to judge\n\n"
+        "Every image's distance from the training films is measured in the embedding; 1 is typical of them. Above "
+        f"{gate['unlike']:.2f} the verdict is withheld (`unlike_training_data`), above {gate['not_a_radiograph']:.2f} the image "
+        "is refused (`not_a_radiograph`). Of {:,} films of patients that the measure had not seen, {:.1%} ({:.1%} to {:.1%}) lie "
+        "above the first limit".format(gate["n"], *gate["false_alarms"])
+        + f", and the farthest at {gate['largest_distance']:.2f}.\n"
     )
 
 

@@ -59,11 +59,11 @@ class HeadTraining:
     """
 
     learning_rate: float = 1e-3
-    l2: float = 1e-4
-    label_smoothing: float = 0.0
-    batch_size: int = 256
-    epochs: int = 30
-    patience: int = 5
+    l2: float = 1e-3
+    label_smoothing: float = 0.05
+    batch_size: int = 512
+    epochs: int = 12
+    patience: int = 3
     class_weights: bool = True
 
     def __post_init__(self) -> None:
@@ -90,6 +90,7 @@ class RunConfig:
         seed: of folds, views and fitting; the same seed gives the same bundle on the same machine.
         fine_tune: last blocks of the backbone that a second phase unfreezes; 0: none.
         overwrite: replace a bundle of this name.
+        regroup: where films or patients would stand on both sides of a split, merge and take out; off: refuse the folder.
         patient_regex, patients_csv: where patients come from, see `training.manifest.read_manifest`.
         runs: folder for what a person may want to look at but no bundle may hold, such as the contact sheet.
         cache: folder of embeddings.
@@ -109,6 +110,7 @@ class RunConfig:
     seed: int = 2015
     fine_tune: int = 0
     overwrite: bool = False
+    regroup: bool = False
     patient_regex: str | None = None
     patients_csv: Path | None = None
     runs: Path = Path("runs")

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 
 from models.backbones import Backbone
 from models.backbones.weights import WeightsFile
 from models.bundle import HEAD_FILE, BackboneRef, BundleSpec, save_bundle
 from models.calibration import Calibration
+from models.gate import Gate
 from models.network import FeatureExtractor
 from models.prediction import OperatingPoint
 from models.progress import progress_bar
@@ -25,6 +27,7 @@ from training.figures import draw_judged
 from training.folder import read_notes
 from training.head import FittedHead
 from training.judge import judge
+from training.leaks import Leaks
 from training.manifest import Manifest
 from training.material import learnable
 from training.plots import plot_learning_curves
@@ -40,6 +43,7 @@ class Run:
 
     config: RunConfig
     manifest: Manifest
+    leaks: Leaks
     extractor: FeatureExtractor
     backbone: Backbone
     weights: WeightsFile
@@ -47,6 +51,8 @@ class Run:
     calibration: Calibration
     judged: Judged
     points: tuple[OperatingPoint, ...]
+    gate: Gate
+    distances: NDArray[np.float64]
     batches: Sequence[Mapping[str, Any]]
     fitted: Sequence[FittedHead]
     versions: Mapping[str, str]
@@ -105,6 +111,7 @@ def _report(run: Run, out_of_fold: Metrics, test: Judged | None) -> dict[str, An
         "positive": run.judged.positive,
         "default_operating_point": run.operating_point.name if run.operating_point else None,
         "data": _data(run),
+        "leaks": run.leaks.as_json(),
         "backbone": {"id": run.backbone.id, "summary": run.backbone.summary, "weights": run.weights.source,
                      "weights_sha256": run.weights.sha256},
         "configuration": run.config.as_json(),
@@ -114,6 +121,7 @@ def _report(run: Run, out_of_fold: Metrics, test: Judged | None) -> dict[str, An
         "operating_points": [
             {**asdict(point), "confusion": run.judged.confusion(point).tolist()} for point in run.points
         ],
+        "gate": {**asdict(run.gate.thresholds), "largest_distance": float(run.distances.max()), "n": len(run.distances)},
         "out_of_fold": metrics_json(out_of_fold),
         "confusion": run.judged.confusion(run.operating_point).tolist(),
         "leave_batch_out": {"scores": list(run.batches), "mean_auroc": _mean_auroc(run.batches)} if run.batches else None,
@@ -159,6 +167,7 @@ def _spec(run: Run, report: Mapping[str, Any]) -> BundleSpec:
         training=run.config.as_json(),
         versions=run.versions,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
+        gate=run.gate.thresholds,
     )  # fmt: skip
 
 
@@ -172,6 +181,7 @@ def _backbone_file(weights: WeightsFile) -> str | None:
 
 def _write_files(run: Run, report: Mapping[str, Any], test: Judged | None, folder: Path) -> None:
     run.head.save_weights(str(folder / HEAD_FILE))
+    run.gate.save(folder)
     if name := _backbone_file(run.weights):
         shutil.copyfile(run.weights.path, folder / name)
     (folder / "report.json").write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")

@@ -4,6 +4,7 @@ About 9 minutes for 5,000 images with EfficientNet-Lite0 and two augmented views
 settings, because embeddings are kept.
 """
 
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -17,14 +18,17 @@ from models.backbones.weights import WeightsFile, choose_backbone
 from models.network import FeatureExtractor, build_feature_extractor
 from models.progress import progress_bar
 from training.cache import EmbeddingCache
-from training.config import RunConfig
+from training.config import AugmentationConfig, RunConfig
 from training.embed import embed
 from training.event_log import EventLog
 from training.finetune import require_blocks
 from training.folder import choose_positive
 from training.folds import can_hold_out, grouped_folds, leave_batch_out
+from training.gate import fit_gate
 from training.head import FittedHead, HeadFitter, held_out_logits
-from training.manifest import Manifest
+from training.leak_gate import leak_gate
+from training.leaks import EmbedPlain
+from training.manifest import Entry, Manifest
 from training.material import Material, class_indices, learnable
 from training.run import Run, save_run
 from training.sheet import write_contact_sheet
@@ -52,6 +56,10 @@ def train(config: RunConfig, manifest: Manifest, console: Console) -> Path:
         require_blocks(extractor.features, config.fine_tune)
     write_contact_sheet(config, manifest, extractor)
 
+    # ----- No film and no patient on both sides of a split.
+    cache = EmbeddingCache(config.cache, backbone, weights.sha256)
+    manifest, leaks = leak_gate(config, manifest, plain_embedder(manifest.root, extractor, cache, console), console)
+
     # ----- The one pass through it.
     material = embed_folder(config, manifest, extractor, backbone, weights, console)
 
@@ -60,7 +68,7 @@ def train(config: RunConfig, manifest: Manifest, console: Console) -> Path:
         backbone.embedding_size, len(manifest.labels), config=config.head, training=config.head_training
     )
     if config.fine_tune:
-        folds, logits, fitted, weights = fine_tuned_head(
+        folds, logits, fitted, weights, material = fine_tuned_head(
             config, manifest, material, extractor, backbone, fitter, console
         )
     else:
@@ -72,11 +80,15 @@ def train(config: RunConfig, manifest: Manifest, console: Console) -> Path:
     points = operating_points(judged)
     batches = [] if config.fine_tune else leave_batches_out(config, fitter, material, console)
 
+    # ----- What it may be asked about.
+    gate, distances = fit_gate(material.embeddings[:, 0], material.patients, folds, seed=config.seed)
+
     # ----- The head that is kept: fitted on everything, for as long as the folds needed.
     head = fitted[0].head if config.fine_tune else fit_on_everything(config, fitter, material, fitted)
     run = Run(
         config=config,
         manifest=manifest,
+        leaks=leaks,
         extractor=extractor,
         backbone=backbone,
         weights=weights,
@@ -84,11 +96,27 @@ def train(config: RunConfig, manifest: Manifest, console: Console) -> Path:
         calibration=calibration,
         judged=judged,
         points=points,
+        gate=gate,
+        distances=distances,
         batches=batches,
         fitted=fitted,
         versions={package: version(package) for package in PACKAGES},
     )
     return save_run(run, console)
+
+
+def plain_embedder(root: Path, extractor: FeatureExtractor, cache: EmbeddingCache, console: Console) -> EmbedPlain:
+    """What the leak gate confirms near-duplicates with; the pass over the folder finds these embeddings in the cache."""
+
+    def embed_plain(entries: Sequence[Entry]) -> NDArray[np.float32]:
+        with progress_bar(console, "Confirming near-duplicates") as advance:
+            embeddings = embed(
+                extractor, root, entries, cache, views=0, augmentation=AugmentationConfig(), seed=0, progress=advance
+            )
+            advance(len(entries), len(entries))
+        return embeddings[:, 0]
+
+    return embed_plain
 
 
 def embed_folder(

@@ -1,6 +1,7 @@
 """The second phase within a run: which patients it may see, and what is left to judge it by."""
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,12 +33,12 @@ def fine_tuned_head(
     backbone: Backbone,
     fitter: HeadFitter,
     console: Console,
-) -> tuple[list[Split], NDArray[np.float32], list[FittedHead], WeightsFile]:
+) -> tuple[list[Split], NDArray[np.float32], list[FittedHead], WeightsFile, Material]:
     """Fine-tune in place on four fifths of the patients.
 
     Returns:
-        The one split, as a list of folds; logits `(n, classes)` of the held-out fifth, NaN elsewhere; the head; and the
-        file that now holds the backbone's weights, in the run's folder.
+        The one split, as a list of folds; logits `(n, classes)` of the held-out fifth, NaN elsewhere; the head; the file
+        that now holds the backbone's weights, in the run's folder; and the plain films as the tuned backbone sees them.
     """
     fit, held_out = grouped_hold_out(material.truth, material.patients, fraction=TUNING_SHARE, seed=config.seed)
     fitted = fitter.fit(
@@ -64,16 +65,17 @@ def fine_tuned_head(
     embeddings = embed(
         extractor,
         manifest.root,
-        [material.entries[index] for index in held_out],
+        material.entries,
         EmbeddingCache(config.cache, backbone, weights.sha256),
         views=0,
         augmentation=AugmentationConfig(),
         seed=config.seed,
     )
     logits = np.full((len(material.truth), len(manifest.labels)), np.nan, dtype=np.float32)
-    logits[held_out] = head_logits(fitted.head, embeddings[:, 0])
+    logits[held_out] = head_logits(fitted.head, embeddings[held_out, 0])
     losses = (history["loss"], history["val_loss"])
-    return [(fit, held_out)], logits, [FittedHead(fitted.head, int(np.argmin(losses[1])) + 1, losses)], weights
+    heads = [FittedHead(fitted.head, int(np.argmin(losses[1])) + 1, losses)]
+    return [(fit, held_out)], logits, heads, weights, replace(material, embeddings=embeddings)
 
 
 def _save_weights(extractor: FeatureExtractor, path: Path) -> WeightsFile:

@@ -24,27 +24,29 @@ class Augmentation(NamedTuple):
         warp: `(n, 8)`, the projective transform from output to input places, as `keras.ops.image.affine_transform` takes it.
         tone: `(n, 3)`: exponent, contrast factor, added brightness.
         noise: `(n, size, size, 1)`, added grey levels.
+        strength: `(n, 1)`: 1 for a view, 0 for the plain film, which then passes exactly as the network sees it later.
     """
 
     warp: NDArray[np.float32]
     tone: NDArray[np.float32]
     noise: NDArray[np.float32]
+    strength: NDArray[np.float32]
 
 
 class FilmAugmentation(keras.layers.Layer):
-    """Warp, tone and noise on raw pixels: `(n, size, size, 1)` in 0–255 → the same, rounded to whole grey levels.
+    """Warp, tone and noise on raw pixels: `(n, size, size, 1)` in 0–255 → views of the same, in whole grey levels.
 
     The geometry is one transform with one interpolation, so a view is no blurrier than a single rotation makes it.
     """
 
     def call(self, inputs: Sequence[Any]) -> Any:
-        films, warp, tone, noise = inputs
-        films = ops.image.affine_transform(films, warp, interpolation="bilinear", fill_mode="constant", fill_value=0)
+        plain, warp, tone, noise, strength = inputs
+        films = ops.image.affine_transform(plain, warp, interpolation="bilinear", fill_mode="constant", fill_value=0)
         gamma, contrast, brightness = (tone[:, index, None, None, None] for index in range(3))
         films = 255 * ops.power(ops.clip(films / 255, 0, 1), gamma)
         mean = ops.mean(films, axis=(1, 2, 3), keepdims=True)
         films = (films - mean) * contrast + mean + brightness + noise
-        return ops.round(ops.clip(films, 0, 255))
+        return ops.where(strength[:, :, None, None] == 0, plain, ops.round(ops.clip(films, 0, 255)))
 
     def compute_output_shape(self, input_shape: Sequence[Any]) -> Any:
         return input_shape[0]
@@ -58,9 +60,9 @@ def draw_augmentation(
     return Augmentation(*(np.stack(parts).astype(np.float32) for parts in zip(*drawn, strict=True)))
 
 
-def _draw(config: AugmentationConfig, image: str, view: int, seed: int, size: int) -> tuple[Any, Any, Any]:
+def _draw(config: AugmentationConfig, image: str, view: int, seed: int, size: int) -> tuple[Any, Any, Any, Any]:
     if view == 0:
-        return np.array([1, 0, 0, 0, 1, 0, 0, 0]), np.array([1, 1, 0]), np.zeros((size, size, 1))
+        return np.array([1, 0, 0, 0, 1, 0, 0, 0]), np.array([1, 1, 0]), np.zeros((size, size, 1)), np.zeros(1)
     random = np.random.default_rng([seed, view, int(image[:15], 16)])
 
     def between(limit: float) -> float:
@@ -75,7 +77,7 @@ def _draw(config: AugmentationConfig, image: str, view: int, seed: int, size: in
     offset = centre - matrix @ centre + size * np.array([between(config.shift), between(config.shift)])
     warp = np.array([*matrix[0], offset[0], *matrix[1], offset[1], 0, 0])
     tone = np.array([np.exp(between(config.gamma)), np.exp(between(config.contrast)), between(config.brightness)])
-    return warp, tone, random.standard_normal((size, size, 1)) * random.uniform(0, config.noise)
+    return warp, tone, random.standard_normal((size, size, 1)) * random.uniform(0, config.noise), np.ones(1)
 
 
 class Film(NamedTuple):
@@ -89,8 +91,8 @@ class Film(NamedTuple):
 class FilmViews(keras.utils.PyDataset):
     """Batches of views, each film decoded once for all its views, in a background thread of Keras.
 
-    An item is `({"films", "warp", "tone", "noise"}, labels)`; the films are float32 `(n, size, size, 1)` in 0–255, already
-    resized by the network's own layer.
+    An item is `(inputs, labels)`, the inputs named as `augmented` names them; the films in it are float32
+    `(n, size, size, 1)` in 0–255, already resized by the network's own layer.
     """
 
     def __init__(
@@ -128,6 +130,6 @@ class FilmViews(keras.utils.PyDataset):
 
 def augmented(size: int) -> tuple[dict[str, Any], Any]:
     """Symbolic inputs named as an item of `FilmViews` names them, and the augmented pixels `(n, size, size, 1)`."""
-    shapes = {"films": (size, size, 1), "warp": (8,), "tone": (3,), "noise": (size, size, 1)}
+    shapes = {"films": (size, size, 1), "warp": (8,), "tone": (3,), "noise": (size, size, 1), "strength": (1,)}
     inputs = {name: keras.Input(shape, name=name) for name, shape in shapes.items()}
     return inputs, FilmAugmentation(name="augmentation")(list(inputs.values()))

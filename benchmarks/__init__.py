@@ -1,0 +1,1 @@
+"""Measurements that print a table, each with what it is compared with."""
