@@ -116,6 +116,12 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
     data = parser.add_argument_group("the data")
     _add_patients(data)
     data.add_argument(
+        "--regroup",
+        action="store_true",
+        help="where one film or patient would stand on both sides of a split, merge the patients and take out of the "
+        "training part whom the test split shows; without it such a folder is refused",
+    )
+    data.add_argument(
         "--positive",
         metavar="LABEL",
         help="of two classes, the one whose probability is shown (default: PNEUMONIA, or else the last by name)",
@@ -236,6 +242,7 @@ def _train(options: argparse.Namespace) -> int:
         seed=options.seed,
         fine_tune=options.fine_tune,
         overwrite=options.overwrite,
+        regroup=options.regroup,
         patient_regex=options.patient_regex,
         patients_csv=options.patients,
         runs=options.runs,

@@ -4,6 +4,7 @@ import hashlib
 import os
 import uuid
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,9 @@ CACHE_VARIABLE: Final = "PNEUMOLENS_CACHE"
 
 # Raised when what happens to pixels before the backbone changes, so that older embeddings are not taken for new ones.
 _PREPROCESSING_VERSION: Final = 1
+
+# What Python's reader of archives raises on damaged ones; RuntimeError, where a bit says "encrypted" or "newer version".
+_DAMAGE: Final = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 def default_cache() -> Path:
@@ -61,9 +65,10 @@ class EmbeddingCache:
 
 def _read_shard(path: Path, size: int) -> dict[str, NDArray[np.float32]]:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        # Opened here, since NumPy leaves its own file open where it is no archive.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             keys, embeddings = arrays["keys"], arrays["embeddings"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except _DAMAGE:
         return {}
     if embeddings.shape != (len(keys), size):
         return {}

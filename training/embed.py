@@ -97,7 +97,7 @@ class _CacheWriter(keras.callbacks.Callback):
         self._come += len(embeddings)
         if len(self._unwritten) >= _VIEWS_PER_SHARD:
             self.flush()
-        if self._progress:
+        if self._progress is not None:
             self._progress(self._come, len(self._keys))
 
     def flush(self) -> None:

@@ -25,7 +25,7 @@ def read_folder(config: RunConfig, console: Console) -> Manifest:
     read_notes(config)
     manifest = _read(config.data, config.patient_regex, config.patients_csv, console)
     choose_positive(config, manifest)
-    _require_splits(config, manifest)
+    require_splits(config, manifest)
     manifest.write_csv(config.run_folder / "manifest.csv")
     return manifest
 
@@ -81,8 +81,12 @@ def _read(data: Path, patient_regex: str | None, patients_csv: Path | None, cons
     return manifest
 
 
-def _require_splits(config: RunConfig, manifest: Manifest) -> None:
-    """Refuse a folder of too few patients before any time is spent on it, by dividing it as the run will."""
+def require_splits(config: RunConfig, manifest: Manifest) -> None:
+    """Refuse a folder of too few patients before any time is spent on it, by dividing it as the run will.
+
+    Raises:
+        DatasetError: "too_few_patients".
+    """
     # Only when needed: scikit-learn takes a second to import.
     from training.folds import STOPPING_SHARE, TUNING_SHARE, grouped_folds, grouped_hold_out
 

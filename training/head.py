@@ -174,6 +174,6 @@ def held_out_logits(
         fitted = fitter.fit(embeddings[fit], labels[fit], [patients[index] for index in fit], seed=seed + number)
         logits[held_out] = head_logits(fitted.head, embeddings[held_out, 0])
         heads.append(fitted)
-        if progress:
+        if progress is not None:
             progress(number + 1, len(folds))
     return logits, heads

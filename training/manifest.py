@@ -16,7 +16,9 @@ from typing import Final, NamedTuple
 from models.files import atomic_path
 from models.radiograph import read_radiograph
 from models.refusal import RefusedError
+from training.listing import files_below, folders_and_files
 from training.patients import DatasetError, name_patients, published_name, shortened
+from training.perceptual_hash import perceptual_hash, pixels_sha256
 
 __all__ = ["SPLITS", "DatasetError", "Entry", "Manifest", "SetAside", "read_manifest"]
 
@@ -24,7 +26,6 @@ SPLITS: Final = ("train", "val", "test")
 
 # Other words for splits: folders so called are never classes, and reading them as such would train nonsense silently.
 _SPLIT_SYNONYMS: Final = {"training", "valid", "validation", "dev", "testing"}
-_JUNK: Final = {"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx"}
 _IMAGE_SUFFIXES: Final = {".jpg", ".jpeg", ".jpe", ".png", ".tif", ".tiff", ".bmp", ".webp", ".dcm", ".dicom", ".dic"}
 
 
@@ -40,6 +41,8 @@ class Entry:
         split: "train", "val" or "test"; "train" where the folder has no splits.
         sha256: of the file's bytes.
         facts: what the file says of itself (`modality`, `view`, `body_part`, `age_years`, `sex`).
+        pixels_sha256: of the decoded pixels: equal for copies in another lossless format or with other metadata.
+        perceptual_hash: `(32,)` bytes, nearly equal for copies in another encoding or size.
     """
 
     path: Path
@@ -49,6 +52,8 @@ class Entry:
     split: str
     sha256: str
     facts: Mapping[str, str]
+    pixels_sha256: str
+    perceptual_hash: bytes
 
 
 @dataclass(frozen=True)
@@ -159,7 +164,8 @@ def _read_all(root: Path, candidates: Sequence[_Candidate], patients: Mapping[Pa
         patient = patients.get(path, f"image:{radiograph.sha256}")
         name = published_name(path.name)
         batch = name.batch if name else ""
-        return Entry(path, label, patient, batch, split, radiograph.sha256, dict(radiograph.facts))
+        prints = pixels_sha256(radiograph.pixels), perceptual_hash(radiograph.pixels)
+        return Entry(path, label, patient, batch, split, radiograph.sha256, dict(radiograph.facts), *prints)
 
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         yield from pool.map(read, candidates)
@@ -194,8 +200,8 @@ def _list_candidates(root: Path) -> tuple[tuple[str, ...], list[_Candidate]]:
     classes: dict[str, dict[str, list[Path]]] = {}
     loose: list[Path] = []
     for split, parent in _split_folders(root).items():
-        folders, files = _folders_and_files(parent)
-        classes[split] = {folder.name: _files_below(folder) for folder in folders}
+        folders, files = folders_and_files(parent)
+        classes[split] = {folder.name: files_below(folder) for folder in folders}
         loose += [file for file in files if _is_image_name(file)]
     _require_classes(root, classes, [file.relative_to(root).as_posix() for file in loose])
     candidates = [
@@ -209,7 +215,7 @@ def _list_candidates(root: Path) -> tuple[tuple[str, ...], list[_Candidate]]:
 
 def _split_folders(root: Path) -> dict[str, Path]:
     """The folder with the class folders of each split, in the order of `SPLITS`; the root where there are no splits."""
-    folders, _ = _folders_and_files(root)
+    folders, _ = folders_and_files(root)
     by_split = {folder.name.casefold(): folder for folder in folders if folder.name.casefold() in SPLITS}
     others = [folder.name for folder in folders if folder not in by_split.values()]
     if not by_split and not (folders and all(name.casefold() in _SPLIT_SYNONYMS for name in others)):
@@ -266,33 +272,3 @@ def _require_classes(root: Path, classes: Mapping[str, Mapping[str, list[Path]]]
 
 def _is_image_name(file: Path) -> bool:
     return file.suffix.lower() in _IMAGE_SUFFIXES
-
-
-def _folders_and_files(parent: Path) -> tuple[list[Path], list[Path]]:
-    """What a folder holds, by name, without hidden files and what operating systems leave behind.
-
-    A broken link counts as a file, so that it is reported; a device or a pipe does not, as reading it might never end.
-    """
-    try:
-        items = sorted(parent.iterdir())
-    except OSError as error:
-        raise DatasetError(
-            "not_a_folder", f"Every folder of the data set must be readable. Received: {parent}, {error.strerror}."
-        ) from error
-    visible = [item for item in items if not item.name.startswith(".") and item.name.casefold() not in _JUNK]
-    files = [item for item in visible if item.is_file() or not item.exists()]
-    return [item for item in visible if item.is_dir()], files
-
-
-def _files_below(folder: Path) -> list[Path]:
-    """All files at any depth, by path. Linked folders are followed, each real folder once, so that loops end."""
-    found: list[Path] = []
-    waiting, seen = [folder], {folder.resolve()}
-    while waiting:
-        folders, files = _folders_and_files(waiting.pop())
-        found += files
-        for item in folders:
-            if (real := item.resolve()) not in seen:
-                seen.add(real)
-                waiting.append(item)
-    return sorted(found)

@@ -22,6 +22,7 @@ DATASET_ERROR_CODES: Final = {
     "patient_regex": "an invalid pattern for the patient, or one without a group",
     "patients_csv": "a table of patients that does not fit the files",
     "too_few_patients": "a class with too few patients to hold one out",
+    "leak": "films or patients that would stand on both sides of a split",
     "unknown_class": "a class folder whose name the bundle does not know",
 }
 
