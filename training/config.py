@@ -62,7 +62,7 @@ class HeadTraining:
     l2: float = 1e-3
     label_smoothing: float = 0.05
     batch_size: int = 512
-    epochs: int = 12
+    epochs: int = 8
     patience: int = 3
     class_weights: bool = True
 
