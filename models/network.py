@@ -92,5 +92,5 @@ def _tapped(last: Any, pixels: Any, taps: tuple[str, ...]) -> Any:
 
 
 def _apply(model: Any, tensor: Any) -> Any:
-    """Run a functional model's layers on another symbolic tensor; `call`, unlike calling it, adds no nested model."""
-    return model.call(tensor)
+    """Run a functional model's layers on another symbolic tensor; calling the model itself would nest it."""
+    return keras.Function(model.input, model.output).call(tensor)
