@@ -51,6 +51,8 @@ COMBINATIONS: Final = (
     LAYERS,
 )
 
+CHOSEN: Final = COMBINATIONS[4]
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run every pass and print the table."""
