@@ -16,8 +16,13 @@ def notice() -> str:
 
 def brand(icon: str) -> str:
     """The product's name with its icon, an SVG of ours."""
-    address = "data:image/svg+xml;base64," + b64encode(icon.encode()).decode()
+    address = data_address(icon.encode(), "image/svg+xml")
     return f'<div class="pl-brand"><img src="{address}" alt="" width="32" height="32">PneumoLens</div>'
+
+
+def data_address(content: bytes, kind: str) -> str:
+    """A picture as an address that holds it: it cannot be gone by the time a slow browser asks for it."""
+    return f"data:{kind};base64,{b64encode(content).decode()}"
 
 
 def file_name(name: str) -> str:
@@ -29,6 +34,9 @@ def reading(prediction: Prediction, points: Iterable[OperatingPoint]) -> str:
     """Verdict, probability and bars of one prediction; `points` are all operating points of its bundle."""
     reached = prediction.positive is not None and prediction.verdict == prediction.positive
     verdict = f'<p class="pl-verdict{" pl-reached" if reached else ""}">{escape(verdict_sentence(prediction))}</p>'
+    if prediction.finding:
+        code = f'<span class="pl-small">Code: <code>{escape(prediction.finding.code)}</code></span>'
+        verdict += f"<p>{escape(prediction.finding.sentence)}<br>{code}</p>"
     if prediction.positive is None:
         return verdict + "".join(_class_bar(prediction, label) for label in prediction.labels)
     probability = prediction.probability(prediction.positive)

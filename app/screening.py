@@ -54,7 +54,7 @@ class Screened:
         name: as it was uploaded; not to be trusted.
         sha256: of the file's bytes.
         outcome: the prediction or the refusal.
-        film: None where the file was refused before it was decoded.
+        film: None where the file was refused.
     """
 
     name: str
@@ -69,8 +69,9 @@ def screen(predictor: Predictor, name: str, content: bytes) -> Screened:
         radiograph = read_radiograph(content)
     except RefusedError as error:
         return Screened(name, _digest(content), error.refusal)
-    prediction = predictor.predict([radiograph], heatmaps=True)[0]
-    return Screened(name, radiograph.sha256, prediction, _keep_film(radiograph))
+    outcome = predictor.predict([radiograph], heatmaps=True)[0]
+    film = _keep_film(radiograph) if isinstance(outcome, Prediction) else None
+    return Screened(name, radiograph.sha256, outcome, film)
 
 
 def draw(screened: Screened, *, opacity: float) -> bytes:
@@ -116,9 +117,11 @@ def as_csv(results: Sequence[Screened], labels: Sequence[str], bundle: str) -> b
 
 
 def count_outcomes(results: Sequence[Screened], labels: Sequence[str]) -> dict[str, int]:
-    """How many files have each verdict, in the bundle's order, and how many were refused."""
-    counts = Counter(result.outcome.verdict if isinstance(result.outcome, Prediction) else None for result in results)
-    return {**{label: counts[label] for label in labels}, "not judged": counts[None]}
+    """How many files have each verdict, in the bundle's order, and how many have none."""
+    outcomes = [result.outcome for result in results]
+    verdicts = Counter(outcome.verdict for outcome in outcomes if isinstance(outcome, Prediction))
+    refused = sum(isinstance(outcome, Refusal) for outcome in outcomes)
+    return {**{label: verdicts[label] for label in labels}, "without verdict": verdicts[None], "refused": refused}
 
 
 def _keep_film(radiograph: Radiograph) -> Film:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from app.screening import Film
+from models.gate import GateThresholds
 from models.prediction import OperatingPoint, Prediction
 
 NOTICE: Final = "Research and education only, not a medical device"
@@ -37,6 +38,8 @@ def percent(probability: float) -> str:
 
 def verdict_sentence(prediction: Prediction) -> str:
     """What the verdict rests on; never a diagnosis."""
+    if prediction.verdict is None:
+        return "No verdict: this film is unlike those that the model was trained on"
     point = prediction.operating_point
     if point is None:
         return f"Likeliest of {len(prediction.labels)} classes: {prediction.verdict}"
@@ -107,6 +110,21 @@ def batch_rows(scores: Sequence[Mapping[str, object]]) -> list[dict[str, str]]:
         }
         for score in scores
     ]
+
+
+def gate_sentence(gate: GateThresholds | None) -> str:
+    """What a bundle does with an image that is unlike its training films."""
+    if gate is None:
+        return (
+            "This bundle cannot tell whether a picture is a chest radiograph of the kind it knows: a photograph gets a "
+            "probability, too."
+        )
+    share, low, high = (percent(value) for value in gate.false_alarms)
+    return (
+        f"A film more than {gate.unlike:.1f} times as far from the training films as they lie from each other gets no "
+        f"verdict; one more than {gate.not_a_radiograph:.1f} times as far is refused. Of films of new patients of the "
+        f"same hospital, {share} (95 % interval {low} to {high}) get no verdict. What passes may still be strange."
+    )
 
 
 def population_sentence(bundle: str, data: Mapping[str, object]) -> str:

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from app.session import loading_model, served_bundle
+from app.wording import gate_sentence
 
 TEXT = """
 ## What it is for
@@ -17,7 +18,7 @@ operating point does not exclude disease.
   lateral views) its probabilities mean little: published models trained on this kind of data fell to chance on adult
   radiographs from elsewhere.
 - It knows only its classes ({labels}). Every film gets a share of these, whatever else it may show.
-- It cannot tell whether a picture is a chest radiograph. A photograph gets a probability, too.
+- {gate}
 - The share of diseased films in the training data was that of a collection, not that of a clinic. Predictive values do not
   carry over.
 
@@ -51,7 +52,11 @@ def main() -> None:
     population = bundle.spec.data.get("population")
     st.title("About PneumoLens", anchor=False)
     st.markdown(
-        TEXT.format(population=f" ({population})" if population else "", labels=", ".join(bundle.spec.labels)),
+        TEXT.format(
+            population=f" ({population})" if population else "",
+            labels=", ".join(bundle.spec.labels),
+            gate=gate_sentence(bundle.spec.gate),
+        ),
         anchors=False,
     )
 

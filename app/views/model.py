@@ -7,7 +7,7 @@ import streamlit as st
 
 from app import drawing
 from app.session import loading_model, served_bundle
-from app.wording import batch_rows, described, interval, metric_rows
+from app.wording import batch_rows, described, gate_sentence, interval, metric_rows
 from models.backbones import get_backbone
 from models.prediction import OperatingPoint
 
@@ -30,6 +30,8 @@ def main() -> None:
         st.header("Operating points", anchor=False)
         st.table([point_row(point) for point in spec.operating_points], hide_index=True)
         st.caption("Chosen and measured on out-of-fold predictions, with 95 % patient-clustered bootstrap intervals.")
+    st.header("Films unlike the training films", anchor=False)
+    st.markdown(gate_sentence(spec.gate))
     show_metrics()
     show_plots()
     show_definitions("Training data", described(spec.data))

@@ -156,11 +156,12 @@ def table_row(result: Screened) -> dict[str, str]:
     """A result as a row of the table."""
     outcome = result.outcome
     judged = isinstance(outcome, Prediction)
+    reason = outcome.finding if judged else outcome
     return {
         "File": result.name,
-        "Verdict": outcome.verdict if judged else "Not judged",
+        "Verdict": outcome.verdict or "None" if judged else "Refused",
         **{f"p({label})": percent(outcome.probability(label)) if judged else "" for label in spec.labels},
-        "Refusal code": "" if judged else outcome.code,
+        "Code": reason.code if reason else "",
     }
 
 
@@ -223,7 +224,8 @@ def show_film(key: str, result: Screened, prediction: Prediction) -> None:
         key=f"{key}_opacity",
     )
     alt = f"Chest radiograph with the heatmap for {prediction.heatmap_label} at {opacity} % opacity"
-    place.image(draw(result, opacity=opacity / 100), width="stretch", alt=alt)
+    picture = drawing.data_address(draw(result, opacity=opacity / 100), "image/jpeg")
+    place.image(picture, width="stretch", alt=alt)
 
 
 main()

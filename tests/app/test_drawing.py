@@ -58,6 +58,17 @@ def test_the_verdict_names_its_operating_point() -> None:
     assert verdict_sentence(two_classes(0.60)) == "Stays below the operating point “balanced”: NORMAL"
 
 
+def test_a_withheld_verdict_is_neither_label() -> None:
+    finding = Refusal("unlike_training_data", "This film is unlike those.")
+    prediction = replace(two_classes(0.9), verdict=None, finding=finding)
+    html = drawing.reading(prediction, (BALANCED,))
+    assert verdict_sentence(prediction).startswith("No verdict")
+    assert "operating point “" not in html
+    assert "pl-reached" not in html
+    assert finding.sentence in html
+    assert finding.code in html
+
+
 def test_more_than_two_classes_have_a_likeliest_one_and_a_bar_each() -> None:
     prediction = Prediction(labels=("A", "B", "C"), probabilities=(0.2, 0.5, 0.3), verdict="B", bundle="three")
     assert verdict_sentence(prediction) == "Likeliest of 3 classes: B"
