@@ -40,6 +40,7 @@ def predict_paths(
     files = find_files(paths)
     if not files:
         raise BundleError(f"There is no file in {', '.join(map(str, paths))}. Name files, or folders that hold some.")
+    _prepare_places(csv, heatmaps)
     messages = Console(stderr=True)
     with messages.status(f"Loading the bundle {bundle.spec.name} …"):
         predictor = Predictor(bundle)
@@ -54,6 +55,16 @@ def predict_paths(
     if csv:
         _write_csv(csv, bundle, outcomes)
     return sum(isinstance(outcome, Refusal) for _, outcome in outcomes)
+
+
+def _prepare_places(csv: str | None, heatmaps: Path | None) -> None:
+    """Make the folders of the results, so that what cannot be written fails before all the judging."""
+    if csv and csv != "-":
+        if Path(csv).is_dir():
+            raise ValueError(f"--csv must name a file. Received a folder: {csv}")
+        Path(csv).parent.mkdir(parents=True, exist_ok=True)
+    if heatmaps:
+        heatmaps.mkdir(parents=True, exist_ok=True)
 
 
 def find_files(paths: Sequence[Path]) -> list[Path]:
