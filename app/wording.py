@@ -140,10 +140,15 @@ def described(values: Mapping[str, object], group: str = "") -> list[tuple[str, 
     rows: list[tuple[str, str]] = []
     for key, value in values.items():
         name = group + plain_name(str(key))
-        if isinstance(value, Mapping):
-            rows += described(value, f"{name}, ")
-        elif isinstance(value, list | tuple):
-            rows.append((name, ", ".join(str(item) for item in value) or "none"))
-        else:
-            rows.append((name, f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)))
+        rows += described(value, f"{name}, ") if isinstance(value, Mapping) else [(name, _plain_value(value))]
     return rows
+
+
+def _plain_value(value: object) -> str:
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "none"}[value]
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list | tuple):
+        return ", ".join(_plain_value(item) for item in value) or "none"
+    return str(value)

@@ -8,7 +8,15 @@ import pytest
 
 from app import drawing
 from app.screening import Film
-from app.wording import film_facts, heatmap_caption, percent, point_sentence, population_sentence, verdict_sentence
+from app.wording import (
+    described,
+    film_facts,
+    heatmap_caption,
+    percent,
+    point_sentence,
+    population_sentence,
+    verdict_sentence,
+)
 from models.prediction import OperatingPoint, Prediction
 from models.refusal import Refusal
 
@@ -131,3 +139,14 @@ def test_the_population_is_named_or_missed() -> None:
     assert "children of 1 to 5 years" in population_sentence("default", {"population": "children of 1 to 5 years"})
     assert "not stated" in population_sentence("mine", {"population": "not stated"})
     assert "not stated" in population_sentence("mine", {})
+
+
+def test_a_record_is_told_in_plain_words() -> None:
+    record = {"weights_sha256": "ab", "head": {"width": 128, "flip": False}, "prevalence": 0.74290644, "regex": None}
+    assert described(record) == [
+        ("Weights sha256", "ab"),
+        ("Head, Width", "128"),
+        ("Head, Flip", "no"),
+        ("Prevalence", "0.7429"),
+        ("Regex", "none"),
+    ]
