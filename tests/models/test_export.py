@@ -1,0 +1,130 @@
+"""The exported network, loaded by each format's own runtime, says what the predictor says."""
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+import models.resize  # noqa: F401 - the Keras formats need its layer to be known
+from models.export import SUFFIXES, export_bundle
+from models.predictor import Predictor
+from models.radiograph import Radiograph
+
+Judge = Callable[[np.ndarray], np.ndarray]
+
+
+def _keras(path: Path) -> Judge:
+    network = keras.models.load_model(path)
+    return lambda images: np.asarray(network(images))
+
+
+def _onnx(path: Path) -> Judge:
+    runtime = pytest.importorskip("onnxruntime")
+    session = runtime.InferenceSession(path)
+    [image] = session.get_inputs()
+    return lambda images: session.run(None, {image.name: images})[0]
+
+
+def _openvino(path: Path) -> Judge:
+    openvino = pytest.importorskip("openvino")
+    precision = {"INFERENCE_PRECISION_HINT": "f32"}  # else it takes half of that, where the processor has it
+    network = openvino.Core().compile_model(path, "CPU", precision)
+    return lambda images: network(images)[0]
+
+
+def _litert(path: Path) -> Judge:
+    tf = pytest.importorskip("tensorflow")
+    with warnings.catch_warnings():  # TensorFlow's interpreter advises a package of its own, with the same runtime
+        warnings.simplefilter("ignore", UserWarning)
+        interpreter = tf.lite.Interpreter(str(path))
+    [image], [probabilities] = interpreter.get_input_details(), interpreter.get_output_details()
+
+    def judge(images: np.ndarray) -> np.ndarray:
+        interpreter.resize_tensor_input(image["index"], images.shape)
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(image["index"], images)
+        interpreter.invoke()
+        return interpreter.get_tensor(probabilities["index"])
+
+    return judge
+
+
+def _savedmodel(path: Path) -> Judge:
+    tf = pytest.importorskip("tensorflow")
+    network = tf.saved_model.load(path)
+    return lambda images: network.serve(images).numpy()
+
+
+LOADERS = {
+    "keras": _keras,
+    "h5": _keras,
+    "onnx": _onnx,
+    "openvino": _openvino,
+    "litert": _litert,
+    "savedmodel": _savedmodel,
+}
+
+
+def test_every_format_is_loaded_again_here() -> None:
+    assert LOADERS.keys() == SUFFIXES.keys()
+
+
+@pytest.mark.parametrize("format_name", SUFFIXES)
+def test_the_exported_network_judges_like_the_predictor(
+    format_name: str,
+    bundles: Any,
+    predictor: Predictor,
+    films: list[Radiograph],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    path = tmp_path / f"new/two{SUFFIXES[format_name]}"
+    assert export_bundle(bundles.two, format_name, path) == path
+    assert (capsys.readouterr(), caplog.records) == (("", ""), [])
+    with_weights = {"two.xml", "two.bin"} if format_name == "openvino" else {path.name}
+    assert {written.name for written in path.parent.iterdir()} == with_weights
+
+    judge = LOADERS[format_name](path)
+    for film, prediction in zip(films[1:3], predictor.predict(films[1:3]), strict=True):
+        [probabilities] = judge(film.pixels[None, :, :, None])
+        assert probabilities == pytest.approx(prediction.probabilities, abs=1e-3)
+        assert probabilities.dtype == np.float32
+        positive = probabilities[1] >= prediction.operating_point.threshold
+        assert prediction.verdict == ("PNEUMONIA" if positive else "NORMAL")
+
+
+@pytest.mark.parametrize(
+    ("format_name", "name"),
+    [("onnx", "two.tflite"), ("keras", "two"), ("openvino", "two.bin"), ("savedmodel", "two.pb"), ("h5", "two.keras")],
+)
+def test_a_path_of_another_format_is_refused(format_name: str, name: str, bundles: Any, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=f"path for {format_name} must end in .*Received: .*{name}"):
+        export_bundle(bundles.two, format_name, tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_format_is_refused_with_the_known_ones(bundles: Any, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"must be one of keras, h5, .*Received: 'pickle'"):
+        export_bundle(bundles.two, "pickle", tmp_path / "two.pickle")
+
+
+def test_a_folder_that_is_there_is_not_overwritten(bundles: Any, tmp_path: Path) -> None:
+    (tmp_path / "two").mkdir()
+    (tmp_path / "two/mine.txt").write_text("keep")
+    with pytest.raises(ValueError, match=r"is there already\. Choose another --to"):
+        export_bundle(bundles.two, "savedmodel", tmp_path / "two")
+    assert [path.name for path in (tmp_path / "two").iterdir()] == ["mine.txt"]
+
+
+def test_a_failed_export_leaves_what_was_there(bundles: Any, tmp_path: Path) -> None:
+    """A folder stands where the file should go, so the last step, putting it in place, fails."""
+    (tmp_path / "two.keras/mine").mkdir(parents=True)
+    with pytest.raises(OSError, match=r"two\.keras"):
+        export_bundle(bundles.two, "keras", tmp_path / "two.keras")
+    assert [path.name for path in tmp_path.iterdir()] == ["two.keras"]
+    assert [path.name for path in (tmp_path / "two.keras").iterdir()] == ["mine"]

@@ -1,0 +1,114 @@
+"""The heatmap in closed form is Grad-CAM, and its drawing leaves the film in sight."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from models.head import HeadGradient
+from models.heatmap import closed_form_heatmap, overlay
+from models.network import build_network
+from models.predictor import Predictor
+from models.radiograph import Radiograph
+
+
+def _grad_cam(extractor: Any, head: Any, film: Radiograph, label: int) -> np.ndarray:
+    """Grad-CAM as Selvaraju et al. wrote it, by automatic differentiation through the real network's last layers."""
+    network = build_network(extractor, head)
+    after = keras.Model(network.output["feature_map"], network.output["logits"])
+    feature_map = network(extractor.resize(film.pixels[None, :, :, None]))["feature_map"]
+    with tf.GradientTape() as tape:
+        tape.watch(feature_map)
+        logits = after(feature_map)[0]
+        others = [logits[other] for other in range(len(logits)) if other != label]
+        score = logits[label] - tf.add_n(others) / len(others)
+    weights = tf.reduce_mean(tape.gradient(score, feature_map), axis=(1, 2))
+    heat = tf.nn.relu(tf.reduce_sum(feature_map * weights, axis=-1))[0].numpy()
+    return heat / heat.max() if heat.max() > 0 else heat
+
+
+def _largest_difference(predictor: Predictor, head: Any, extractor: Any, films: Sequence[Radiograph]) -> float:
+    differences = []
+    for film, prediction in zip(films, predictor.predict(films, heatmaps=True), strict=True):
+        expected = _grad_cam(extractor, head, film, prediction.labels.index(prediction.heatmap_label))
+        assert prediction.heatmap.shape == expected.shape
+        assert prediction.heatmap.min() >= 0
+        assert prediction.heatmap.max() <= 1
+        differences.append(np.abs(prediction.heatmap - expected).max())
+    return max(differences)
+
+
+def test_it_is_grad_cam_of_the_positive_class_behind_a_hidden_layer(
+    predictor: Predictor, extractor: Any, bundles: Any, films: list[Radiograph]
+) -> None:
+    assert _largest_difference(predictor, bundles.heads["two"], extractor, films) <= 1e-4
+    assert {prediction.heatmap_label for prediction in predictor.predict(films, heatmaps=True)} == {"PNEUMONIA"}
+
+
+def test_it_is_grad_cam_of_the_likeliest_of_three_classes_without_a_hidden_layer(
+    predictor_of_three: Predictor, extractor: Any, bundles: Any, films: list[Radiograph]
+) -> None:
+    assert _largest_difference(predictor_of_three, bundles.heads["three"], extractor, films) <= 1e-4
+    for prediction in predictor_of_three.predict(films, heatmaps=True):
+        assert prediction.heatmap_label == prediction.verdict
+
+
+@pytest.mark.parametrize(("name", "label"), [("two", 0), ("two", 1), ("three", 0), ("three", 1), ("three", 2)])
+def test_it_is_grad_cam_of_every_class(
+    name: str, label: int, extractor: Any, bundles: Any, films: list[Radiograph]
+) -> None:
+    head = bundles.heads[name]
+    network, gradient = build_network(extractor, head), HeadGradient.of(head)
+    expected = [_grad_cam(extractor, head, film, label) for film in films]
+    assert any(heat.max() == 1 for heat in expected)
+    for film, heat in zip(films, expected, strict=True):
+        outputs = network(extractor.resize(film.pixels[None, :, :, None]))
+        found = closed_form_heatmap(outputs["feature_map"][0].numpy(), gradient(outputs["embedding"][0].numpy(), label))
+        assert np.abs(found - heat).max() <= 1e-4
+
+
+def test_no_heatmap_is_made_unasked(predictor: Predictor, films: list[Radiograph]) -> None:
+    [prediction] = predictor.predict(films[:1])
+    assert (prediction.heatmap, prediction.heatmap_label) == (None, None)
+
+
+def test_where_nothing_speaks_for_the_class_the_heatmap_is_zero() -> None:
+    assert not closed_form_heatmap(np.ones((7, 7, 3), np.float32), -np.ones(3, np.float32)).any()
+
+
+def _heat() -> np.ndarray:
+    heat = np.zeros((7, 7), np.float32)
+    heat[1, 5] = 1
+    return heat
+
+
+def test_without_opacity_the_film_is_left_as_it_is(films: list[Radiograph]) -> None:
+    film = films[1].pixels
+    drawn = np.asarray(overlay(film, _heat(), opacity=0))
+    assert np.array_equal(drawn, np.repeat(film[..., None], 3, axis=-1))
+
+
+def test_colour_appears_where_the_heat_is(films: list[Radiograph]) -> None:
+    film = films[1].pixels
+    changed = np.abs(np.asarray(overlay(film, _heat(), opacity=1)).astype(int) - film[..., None]).sum(-1)
+    row, column = np.unravel_index(changed.argmax(), changed.shape)
+    height, width = film.shape
+    assert (row * 7 // height, column * 7 // width) == (1, 5)
+    assert changed[height // 2 :, : width // 2].max() <= 3  # far from it, the film stays
+
+
+@pytest.mark.parametrize("shape", [(64, 400), (3000, 1000), (32, 32)])
+def test_a_drawing_keeps_the_shape_of_the_film_and_is_never_huge(shape: tuple[int, int]) -> None:
+    drawn = overlay(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8), _heat())
+    assert max(drawn.size) == min(max(shape), 1024)
+    assert drawn.height / drawn.width == pytest.approx(shape[0] / shape[1], rel=0.02)
+    assert drawn.mode == "RGB"
+
+
+@pytest.mark.parametrize("opacity", [-0.01, 1.01, float("nan")])
+def test_opacity_is_inside_zero_and_one(opacity: float) -> None:
+    with pytest.raises(ValueError, match=r"opacity must be in \[0, 1\]"):
+        overlay(np.zeros((32, 32), np.uint8), _heat(), opacity=opacity)
