@@ -21,13 +21,6 @@ from models.radiograph import Radiograph
 POINT = OperatingPoint("balanced", 0.6, sensitivity=(0.9, 0.8, 1.0), specificity=(0.9, 0.8, 1.0))
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Keras 3.15 copies variables in a way that NumPy 2 deprecates; not to be mended here."""
-    config.addinivalue_line(
-        "filterwarnings", "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
-    )
-
-
 @dataclass(frozen=True)
 class Bundles:
     """Two verified bundles in one folder, with the heads that they were saved from."""
