@@ -20,7 +20,7 @@ unexport PYTHONPATH
 unexport PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help app test train train-arguments lint format lock image clean
+.PHONY: help app test screenshot train train-arguments lint format lock image clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F '|' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -30,6 +30,9 @@ app: $(APP_READY) ## start the app on 127.0.0.1 (PORT=8501, BUNDLE=name)
 
 test: $(DEV_READY) ## run the whole test suite (ARGS="-k name" …: pytest's)
 	@exec $(BIN)/python -m pytest $(ARGS)
+
+screenshot: $(DEV_READY) ## take the README's screenshot anew, in the browser tests
+	@PNEUMOLENS_SCREENSHOT=1 $(BIN)/python -m pytest tests/browser
 
 train: train-arguments $(APP_READY) ## train a model of your own: DATA=folder NAME=name (ARGS="--views 2" …: the trainer's)
 	@exec $(BIN)/python -m training train '$(DATA)' --name '$(NAME)' $(ARGS)

@@ -1,26 +1,19 @@
 """What one server process holds for all its visitors: the verified bundle with its card, and the model, loaded behind."""
 
 import os
-import re
-import sys
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from models.bundle import Bundle, load_bundle
+from models.quiet import without_tensorflow_chatter
 
 if TYPE_CHECKING:
     from models.predictor import Predictor
 
 BUNDLE_VARIABLE: Final = "PNEUMOLENS_BUNDLE"
 """Environment variable: the name of the bundle that is served; unset, the current one."""
-
-_TENSORFLOW_CHATTER: Final = re.compile(
-    rb"WARNING: All log messages before absl::|[IW]0000 00:00:|E0000 00:00:.*cuInit"
-)
 
 
 @dataclass(frozen=True)
@@ -62,25 +55,3 @@ def _load(bundle: Bundle) -> "Predictor":
         from models.predictor import Predictor
 
         return Predictor(bundle)
-
-
-@contextmanager
-def without_tensorflow_chatter() -> Iterator[None]:
-    """Hold standard error back while TensorFlow is imported, then pass on what is not its start-up chatter.
-
-    The lines are written by C++ before any setting of TensorFlow's can reach them.
-    """
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as held:
-        terminal = os.dup(2)
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        finally:
-            sys.stderr.flush()
-            os.dup2(terminal, 2)
-            held.seek(0)
-            for line in held:
-                if not _TENSORFLOW_CHATTER.match(line):
-                    os.write(terminal, line)
-            os.close(terminal)

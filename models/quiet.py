@@ -2,30 +2,46 @@
 
 import logging
 import os
+import re
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
+
+_CHATTER: Final = re.compile(rb"WARNING: All log messages before absl::|[IW]0000 00:00:|E0000 00:00:.*cuInit")
 
 
 def import_keras_quietly() -> None:
-    """Import Keras, and TensorFlow with it; what native code writes to standard error meanwhile is dropped.
-
-    `TF_CPP_MIN_LOG_LEVEL` alone does not do: some notes are written before TensorFlow reads it. Call it before threads
-    start. Should the import fail, the notes are shown.
-    """
+    """Import Keras, and TensorFlow with it; call it before threads start."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with tempfile.TemporaryFile() as notes:
-        standard_error = os.dup(2)
-        os.dup2(notes.fileno(), 2)
+    with without_tensorflow_chatter():
+        import keras  # noqa: F401
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()  # the search for a GPU has its own words to say, the first time
+
+
+@contextmanager
+def without_tensorflow_chatter() -> Iterator[None]:
+    """Hold standard error back, then pass on what is not TensorFlow's start-up chatter.
+
+    The lines are written by C++ before any setting of TensorFlow's can reach them.
+    """
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as held:
+        terminal = os.dup(2)
+        os.dup2(held.fileno(), 2)
         try:
-            import keras  # noqa: F401
-        except ImportError:
-            notes.seek(0)
-            os.write(standard_error, notes.read())
-            raise
+            yield
         finally:
-            os.dup2(standard_error, 2)
-            os.close(standard_error)
+            sys.stderr.flush()
+            os.dup2(terminal, 2)
+            held.seek(0)
+            for line in held:
+                if not _CHATTER.match(line):
+                    os.write(terminal, line)
+            os.close(terminal)
 
 
 @contextmanager

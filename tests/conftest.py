@@ -18,13 +18,6 @@ ROOT = Path(__file__).parents[1]
 START_SECONDS = 60
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Keras 3.15 copies variables in a way that NumPy 2 deprecates; not to be mended here."""
-    config.addinivalue_line(
-        "filterwarnings", "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
-    )
-
-
 @dataclass(frozen=True)
 class Server:
     """A running `python -m app`."""

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from app.serving import without_tensorflow_chatter
 from models.bundle import BUNDLES_VARIABLE, load_bundle
+from models.quiet import without_tensorflow_chatter
 from tests.conftest import ROOT, StartServer
 
 HANDSHAKE = {
