@@ -23,7 +23,7 @@ unexport PYTHONHOME
 .PHONY: help app test screenshot train train-arguments lint format lock image clean
 
 help: ## list these commands
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F '|' '{ printf "%-14s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F '|' '{ printf "%-16s %s\n", $$1, $$2 }'
 
 app: $(APP_READY) ## start the app on 127.0.0.1 (PORT=8501, BUNDLE=name)
 	@exec $(BIN)/python -m app --port '$(PORT)' $(if $(BUNDLE),--bundle '$(BUNDLE)')
