@@ -1,7 +1,6 @@
 """The bundle: the unit that is saved, verified and loaded.
 
-`models/bundles/NAME/` holds `bundle.json`, `head.weights.h5` and what the run wrote beside them. `bundle.json` carries the
-SHA-256 of every file beside it and of the rest of itself. No pickle, no serialised Keras object: architectures are built
+`models/bundles/NAME/` holds `bundle.json`, `head.weights.h5` and what the run wrote beside them; the first carries the SHA-256 of every file beside it and of the rest of itself. No pickle, no serialised Keras object: architectures are built
 from code, and weights are read only after their digest was checked.
 """
 
@@ -283,29 +282,19 @@ def _parse(content: bytes, folder: Path) -> tuple[BundleSpec, dict[str, str]]:
         if seal != found:
             raise ValueError("it is not what was saved, its SHA-256 differs")
         files = dict(raw.pop("files"))
-        raw["labels"] = tuple(raw["labels"])
         raw["backbone"] = _strict(BackboneRef, raw["backbone"])
         raw["head"] = _strict(HeadConfig, raw["head"])
-        raw["calibration"] = _strict(Calibration, {**raw["calibration"], "bias": tuple(raw["calibration"]["bias"])})
-        raw["operating_points"] = tuple(_operating_point(point) for point in raw["operating_points"])
-        raw["gate"] = _gate(raw["gate"]) if raw["gate"] is not None else None
+        raw["calibration"] = _strict(Calibration, raw["calibration"])
+        raw["operating_points"] = [_strict(OperatingPoint, point) for point in raw["operating_points"]]
+        raw["gate"] = None if raw["gate"] is None else _strict(GateThresholds, raw["gate"])
         return _strict(BundleSpec, raw), files
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise BundleError(f"{_SPEC_FILE} of the bundle {folder.name!r} cannot be used: {error}. {_AGAIN}") from error
 
 
-def _operating_point(raw: dict[str, Any]) -> OperatingPoint:
-    intervals = {key: tuple(raw[key]) for key in ("sensitivity", "specificity")}
-    return _strict(OperatingPoint, {**raw, **intervals})
-
-
-def _gate(raw: dict[str, Any]) -> GateThresholds:
-    return _strict(GateThresholds, {**raw, "false_alarms": tuple(raw["false_alarms"])})
-
-
 def _strict(cls: type[T], raw: dict[str, Any]) -> T:
-    """Build a dataclass from exactly its own keys: an unknown or a missing one is an error."""
+    """Build a dataclass from exactly its own keys: an unknown or a missing one is an error. Lists become tuples."""
     known = {field.name for field in fields(cls)}  # type: ignore[arg-type]
     if set(raw) != known:
         raise ValueError(f"{cls.__name__} must have the keys {sorted(known)}. Received: {sorted(raw)}")
-    return cls(**raw)
+    return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()})
