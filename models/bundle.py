@@ -1,7 +1,7 @@
 """The bundle: the unit that is saved, verified and loaded.
 
-`models/bundles/NAME/` holds `bundle.json`, `head.weights.h5` and what the run wrote beside them; the first carries the SHA-256 of every file beside it and of the rest of itself. No pickle, no serialised Keras object: architectures are built
-from code, and weights are read only after their digest was checked.
+`models/bundles/NAME/` holds `bundle.json`, `head.weights.h5` and what the run wrote beside them; the first carries the
+SHA-256 of every file and of the rest of itself. No pickle, no serialised Keras object: architectures are built from code.
 """
 
 import hashlib
