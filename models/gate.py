@@ -90,7 +90,7 @@ class Gate:
     def load(cls, path: Path, thresholds: GateThresholds) -> "Gate":
         """Read what `save` wrote; a ValueError where it holds something else."""
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
                 mean, deviation, components = (arrays[name] for name in ("mean", "deviation", "components"))
                 residual = float(arrays["residual"])
         except (OSError, KeyError, EOFError, zipfile.BadZipFile) as error:
