@@ -93,7 +93,7 @@ class Gate:
             with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
                 mean, deviation, components = (arrays[name] for name in ("mean", "deviation", "components"))
                 residual = float(arrays["residual"])
-        except (OSError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise ValueError(f"{path.name} holds no gate: {error}") from error
         if components.ndim != 2 or not components.shape[1:] == mean.shape == deviation.shape or not residual > 0:
             raise ValueError(
