@@ -102,7 +102,7 @@ def require_splits(config: RunConfig, manifest: Manifest) -> None:
     except DatasetError as error:
         raise DatasetError(
             "too_few_patients",
-            "Each class needs patients to fit on, to stop by and to judge by: three at the least, better thirty. "
+            "Each class needs patients to fit on, to stop by and to judge by, in each fold; thirty are a good number. "
             f"Received: {_patients_by_class(manifest)}. Add images of further patients.",
         ) from error
 

@@ -95,7 +95,7 @@ class HeadFitter:
         new = self._build(seed=seed)
         self._head.set_weights(new.get_weights())
         for old, fresh in zip(self._head.layers, new.layers, strict=True):
-            if isinstance(old, keras.layers.Dropout):
+            if isinstance(old, keras.layers.Dropout) and old.rate:
                 old.seed_generator.state.assign(fresh.seed_generator.state)
         for variable in self._head.optimizer.variables:
             variable.assign(keras.ops.zeros_like(variable))

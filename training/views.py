@@ -14,6 +14,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from models.radiograph import read_radiograph
+from models.refusal import RefusedError
 from training.config import AugmentationConfig
 
 
@@ -117,15 +118,22 @@ class FilmViews(keras.utils.PyDataset):
 
     def __getitem__(self, index: int) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.int64]]:
         chosen = self._films[index * self._films_per_batch : (index + 1) * self._films_per_batch]
-        pixels = np.concatenate(
-            [np.asarray(self._resize(read_radiograph(film.path).pixels[None, :, :, None])) for film, _ in chosen]
-        )
+        pixels = np.concatenate([np.asarray(self._resize(_decode(film.path)[None, :, :, None])) for film, _ in chosen])
         repeats = [len(views) for _, views in chosen]
         images = [film.sha256 for film, views in chosen for _ in views]
         numbers = [view for _, views in chosen for view in views]
         augmentation = draw_augmentation(self._config, images, numbers, seed=self._seed, size=self._size)
         labels = np.repeat(np.array([film.label for film, _ in chosen], dtype=np.int64), repeats)
         return {"films": np.repeat(pixels, repeats, axis=0), **augmentation._asdict()}, labels
+
+
+def _decode(path: Path) -> NDArray[np.uint8]:
+    try:
+        return read_radiograph(path).pixels
+    except RefusedError as error:
+        raise OSError(
+            f"{path} could be read when the folder was listed, and no longer: {error} Run it again."
+        ) from error
 
 
 def augmented(size: int) -> tuple[dict[str, Any], Any]:

@@ -1,0 +1,64 @@
+"""Calibration: known distortions are undone."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from models.calibration import Calibration, softmax
+from training.calibrate import fit_calibration
+
+
+def draw(probabilities: NDArray[np.float64], seed: int = 0) -> NDArray[np.int64]:
+    """A class for each row, drawn with the row's probabilities."""
+    thresholds = np.random.default_rng(seed).random((len(probabilities), 1))
+    return (probabilities.cumsum(axis=1) < thresholds).sum(axis=1).astype(np.int64)
+
+
+@pytest.mark.parametrize(("slope", "shift"), [(0.5, 0.0), (2.0, -1.0), (1.0, 1.5)])
+def test_platt_scaling_finds_a_known_distortion(slope: float, shift: float) -> None:
+    logits = np.random.default_rng(1).normal(0, 2, (20_000, 2)).astype(np.float32)
+    truth = Calibration("platt", slope, (0.0, shift))
+    found = fit_calibration(logits, draw(truth.probabilities(logits)))
+    assert found.method == "platt"
+    assert found.slope == pytest.approx(slope, rel=0.05)
+    assert found.bias[1] - found.bias[0] == pytest.approx(shift, abs=0.06)
+
+
+@pytest.mark.parametrize("slope", [0.25, 1.0, 4.0])
+def test_temperature_scaling_finds_a_known_distortion(slope: float) -> None:
+    honest = np.random.default_rng(2).normal(0, 1.5, (20_000, 3))
+    labels = draw(softmax(honest))
+    found = fit_calibration((honest / slope).astype(np.float32), labels)
+    assert found.method == "temperature"
+    assert found.slope == pytest.approx(slope, rel=0.05)
+    assert found.bias == (0.0, 0.0, 0.0)
+
+
+def test_overconfident_logits_are_called_right_as_often_as_they_say() -> None:
+    honest = np.random.default_rng(3).normal(0, 1, (8_000, 2))
+    labels = draw(softmax(honest))
+    overconfident = (6 * honest).astype(np.float32)
+    probability = fit_calibration(overconfident, labels).probabilities(overconfident)[:, 1]
+    for low, high in ((0.1, 0.3), (0.4, 0.6), (0.7, 0.9)):
+        chosen = (low <= probability) & (probability < high)
+        assert labels[chosen].mean() == pytest.approx(probability[chosen].mean(), abs=0.05)
+
+
+def test_calibration_changes_no_ranking() -> None:
+    logits = np.random.default_rng(4).normal(0, 3, (500, 2)).astype(np.float32)
+    probability = fit_calibration(logits, draw(softmax(logits.astype(np.float64)))).probabilities(logits)[:, 1]
+    np.testing.assert_array_equal(np.argsort(logits[:, 1] - logits[:, 0]), np.argsort(probability))
+
+
+def test_logits_that_point_the_wrong_way_are_left_alone() -> None:
+    logits = np.random.default_rng(5).normal(0, 1, (400, 2)).astype(np.float32)
+    labels = (logits[:, 1] < logits[:, 0]).astype(np.int64)
+    assert fit_calibration(logits, labels) == Calibration.identity(2)
+
+
+def test_separated_classes_give_finite_numbers() -> None:
+    logits = np.array([[5, -5], [4, -4], [-4, 4], [-5, 5]], dtype=np.float32)
+    found = fit_calibration(logits, np.array([0, 0, 1, 1]))
+    probabilities = found.probabilities(logits)
+    assert np.isfinite([found.slope, *found.bias]).all()
+    assert probabilities[:, 1].argsort().tolist()[-2:] == [2, 3]

@@ -1,0 +1,205 @@
+"""Fitting the head: reproducible, and what is kept takes embeddings as they are."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from models.head import HeadConfig, build_head, fold_standardisation
+from training.config import HeadTraining
+from training.event_log import EventLog
+from training.folds import grouped_folds
+from training.head import FittedHead, HeadFitter, head_logits, held_out_logits
+
+SIZE = 12
+
+
+def examples(
+    n: int = 60, *, share: float = 0.5, apart: float = 3.0, seed: int = 0
+) -> tuple[NDArray[np.float32], NDArray[np.int64], list[str]]:
+    """Embeddings `(n, 2, 12)` of two classes `apart` standard deviations from each other, labels and patients."""
+    dice = np.random.default_rng(seed)
+    labels = (np.arange(n) < share * n).astype(np.int64)
+    embeddings = dice.normal(5, 2, (n, 2, SIZE))
+    embeddings[:, :, 0] += 2 * apart * labels[:, None]
+    return embeddings.astype(np.float32), labels, [f"patient {number // 2}" for number in range(n)]
+
+
+def fitter(*, width: int = 6, classes: int = 2, dropout: float = 0.1, **training: float) -> HeadFitter:
+    settings = {"learning_rate": 0.1, "epochs": 8, "batch_size": 16, "label_smoothing": 0.0, **training}
+    return HeadFitter(
+        SIZE,
+        classes,
+        config=HeadConfig(width, dropout),
+        training=HeadTraining(**settings),  # type: ignore[arg-type]
+    )
+
+
+@pytest.fixture(scope="module")
+def usual() -> HeadFitter:
+    """A hidden layer of six units, eight epochs."""
+    return fitter()
+
+
+def assert_same_head(one: FittedHead, other: FittedHead) -> None:
+    for ours, theirs in zip(one.head.get_weights(), other.head.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("width", [0, 5])
+def test_folding_the_standardisation_changes_no_output(width: int) -> None:
+    dice = np.random.default_rng(0)
+    mean, deviation = dice.normal(3, 2, SIZE).astype(np.float32), dice.uniform(0.1, 4, SIZE).astype(np.float32)
+    embeddings = (mean + deviation * dice.normal(size=(40, SIZE))).astype(np.float32)
+    head = build_head(SIZE, 3, HeadConfig(width, 0.5), seed=3)
+    before = head_logits(head, (embeddings - mean) / deviation)
+    fold_standardisation(head, mean, deviation)
+    np.testing.assert_allclose(head_logits(head, embeddings), before, atol=1e-4)
+    assert np.abs(before).max() > 0.1
+
+
+def test_the_same_seed_gives_the_same_head_whatever_was_fitted_before(usual: HeadFitter) -> None:
+    data = examples()
+    first = usual.fit(*data, seed=1)
+    other = usual.fit(*data, seed=2)
+    assert np.abs(first.head.get_weights()[0] - other.head.get_weights()[0]).max() > 1e-3
+    assert_same_head(first, usual.fit(*data, seed=1))
+    assert_same_head(first, fitter().fit(*data, seed=1))
+
+
+def test_a_kept_head_is_not_changed_by_the_next_fit(usual: HeadFitter) -> None:
+    first = usual.fit(*examples(), seed=1)
+    before = [weights.copy() for weights in first.head.get_weights()]
+    usual.fit(*examples(seed=9), seed=2)
+    for old, new in zip(before, first.head.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_the_head_tells_the_classes_of_new_images_apart(usual: HeadFitter) -> None:
+    fitted = usual.fit(*examples(), seed=0)
+    new, labels, _ = examples(200, seed=5)
+    logits = head_logits(fitted.head, new[:, 0])
+    assert (logits.argmax(axis=1) == labels).mean() > 0.8
+
+
+def test_a_head_without_a_hidden_layer_learns_too() -> None:
+    fitted = fitter(width=0).fit(*examples(), seed=0)
+    assert len(fitted.head.get_weights()) == 2
+    new, labels, _ = examples(200, seed=5)
+    assert (head_logits(fitted.head, new[:, 0]).argmax(axis=1) == labels).mean() > 0.8
+
+
+def test_a_channel_that_never_fires_stays_harmless(usual: HeadFitter) -> None:
+    embeddings, labels, patients = examples()
+    embeddings[:, :, 3] = 0
+    fitted = usual.fit(embeddings, labels, patients, seed=0)
+    assert all(np.isfinite(weights).all() for weights in fitted.head.get_weights())
+    changed = embeddings[:, 0].copy()
+    changed[:, 3] = 0.01
+    moved = np.abs(head_logits(fitted.head, changed) - head_logits(fitted.head, embeddings[:, 0]))
+    assert np.isfinite(moved).all()
+    constant = embeddings.copy()
+    constant[:, :, 3] = 7
+    fitted = usual.fit(constant, labels, patients, seed=0)
+    assert np.abs(head_logits(fitted.head, constant[:, 0])).max() < 50
+
+
+def test_class_weights_keep_prevalence_from_being_learnt() -> None:
+    data = examples(200, share=0.1, apart=0.0)
+    positive = {}
+    for weighted in (True, False):
+        fitted = fitter(width=0, class_weights=weighted).fit(*data, seed=0, epochs=8)
+        logits = head_logits(fitted.head, data[0][:, 0])
+        positive[weighted] = float(np.mean(1 / (1 + np.exp(logits[:, 0] - logits[:, 1]))))
+    assert positive[False] < 0.25
+    assert 0.35 < positive[True] < 0.65
+
+
+def test_so_many_epochs_means_so_many(usual: HeadFitter) -> None:
+    fitted = usual.fit(*examples(), seed=0, epochs=3)
+    assert fitted.epochs == 3
+    assert len(fitted.losses[0]) == 3
+    assert fitted.losses[1] == []
+
+
+def test_fitting_stops_when_held_out_patients_gain_no_more() -> None:
+    noise = examples(60, apart=0.0)
+    fitted = fitter(width=32, dropout=0.0, epochs=40, patience=2).fit(*noise, seed=0)
+    training, validation = fitted.losses
+    assert len(training) == len(validation) < 40
+    assert fitted.epochs == int(np.argmin(validation)) + 1
+    assert len(validation) == fitted.epochs + 2
+
+
+def test_the_weights_of_the_best_epoch_are_kept() -> None:
+    noise = examples(60, apart=0.0)
+    stopping = fitter(width=32, dropout=0.0, epochs=40, patience=5)
+    logs: list[list[NDArray[np.float32]]] = []
+    watch = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, losses: logs.append([w.copy() for w in watch.model.get_weights()])
+    )
+    fitted = stopping.fit(*noise, seed=0, callbacks=[watch])
+    np.testing.assert_array_equal(fitted.head.get_weights()[2], logs[fitted.epochs - 1][2])
+    assert np.abs(logs[-1][2] - logs[fitted.epochs - 1][2]).max() > 0
+
+
+def test_each_image_is_judged_by_a_head_that_has_not_seen_its_patient(usual: HeadFitter) -> None:
+    embeddings, labels, patients = examples(40)
+    folds = grouped_folds(labels, patients, folds=2, seed=0)
+    seen: list[tuple[int, int]] = []
+    logits, heads = held_out_logits(
+        usual, embeddings, labels, patients, folds, seed=0, progress=lambda done, of: seen.append((done, of))
+    )
+    assert len(heads) == 2
+    assert seen == [(1, 2), (2, 2)]
+    assert np.isfinite(logits).all()
+    for (_, held_out), fitted in zip(folds, heads, strict=True):
+        np.testing.assert_allclose(logits[held_out], head_logits(fitted.head, embeddings[held_out, 0]), atol=1e-5)
+    spoilt = embeddings.copy()
+    spoilt[folds[0][1]] += 100
+    again, _ = held_out_logits(usual, spoilt, labels, patients, folds[:1], seed=0)
+    own = fold_head(usual, spoilt, labels, patients, folds[0][0])
+    np.testing.assert_array_equal(own, heads[0].head.get_weights()[0])
+    assert np.isnan(again[folds[0][0]]).all()
+
+
+def fold_head(
+    usual: HeadFitter,
+    embeddings: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    patients: list[str],
+    fit: NDArray[np.int64],
+) -> NDArray[np.float32]:
+    """The first kernel of a head fitted on one part."""
+    fitted = usual.fit(embeddings[fit], labels[fit], [patients[index] for index in fit], seed=0)
+    return np.asarray(fitted.head.get_weights()[0])
+
+
+def test_three_classes_are_told_apart() -> None:
+    dice = np.random.default_rng(0)
+    labels = np.arange(60) % 3
+    embeddings = dice.normal(0, 1, (60, 1, SIZE)).astype(np.float32)
+    embeddings[np.arange(60), 0, labels] += 5
+    patients = [str(number) for number in range(60)]
+    fitted = fitter(classes=3).fit(embeddings, labels, patients, seed=0)
+    assert (head_logits(fitted.head, embeddings[:, 0]).argmax(axis=1) == labels).mean() > 0.9
+
+
+def test_losses_are_written_for_tensorboard(usual: HeadFitter, tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    fitted = usual.fit(*examples(), seed=0, callbacks=[EventLog(tmp_path, "head")])
+    (file,) = (tmp_path / "head").iterdir()
+    assert "tfevents" in file.name
+    records = tf.data.TFRecordDataset(str(file))
+    events = [tf.compat.v1.Event.FromString(record.numpy()) for record in records]
+    assert events[0].file_version == "brain.Event:2"
+    told = {
+        tag: [value.simple_value for event in events for value in event.summary.value if value.tag == tag]
+        for tag in ("loss", "val_loss")
+    }
+    np.testing.assert_allclose(told["loss"], fitted.losses[0], rtol=1e-6)
+    np.testing.assert_allclose(told["val_loss"], fitted.losses[1], rtol=1e-6)
+    assert [event.step for event in events[1:]] == list(range(1, len(events)))
