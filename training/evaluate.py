@@ -56,7 +56,7 @@ def evaluate(bundle: Bundle, manifest: Manifest, out: Path, console: Console, *,
     report = _report(bundle, manifest, entries, judged, metrics)
     write_atomically(out / "evaluation.json", json.dumps(report, indent=2, allow_nan=False) + "\n")
     thresholds = {point.name: point.threshold for point in bundle.spec.operating_points}
-    plots = draw_judged(judged, bundle.spec.operating_point, out, thresholds=thresholds)
+    plots = draw_judged(judged, metrics, bundle.spec.operating_point, out, thresholds=thresholds)
     _show(console, bundle, metrics, [out / "evaluation.json", *plots], seen=report["is_training_data"])
     return report
 

@@ -6,11 +6,12 @@ from pathlib import Path
 from models.prediction import OperatingPoint
 from training.metrics import reliability, roc_points
 from training.plots import plot_confusion, plot_probability_histogram, plot_reliability, plot_roc
-from training.validation import Judged
+from training.validation import Judged, Metrics
 
 
 def draw_judged(
     judged: Judged,
+    metrics: Metrics,
     operating_point: OperatingPoint | None,
     folder: Path,
     *,
@@ -18,7 +19,6 @@ def draw_judged(
     prefix: str = "",
 ) -> list[Path]:
     """Write ROC, reliability, histogram and confusion (more than two classes: the confusion alone) as PNG."""
-    metrics = judged.metrics(operating_point)
     confusion = folder / f"{prefix}confusion.png"
     plot_confusion(judged.confusion(operating_point), judged.labels, confusion, accuracy=metrics["accuracy"])
     if operating_point is None or not 0 < judged.is_positive.sum() < len(judged.truth):

@@ -100,14 +100,28 @@ def binary_metrics(
             "calibration_intercept": calibration[:, 0],
         }
 
-    proportions = {
-        "sensitivity": truth,
-        "specificity": ~truth,
-        "accuracy": np.ones_like(truth),
-        "ppv": verdict,
-        "npv": ~verdict,
-    }
-    return bootstrap(statistics, patients, proportions=proportions, draws=draws, seed=seed)
+    return bootstrap(statistics, patients, proportions=_denominators(truth, verdict), draws=draws, seed=seed)
+
+
+def verdict_metrics(
+    positive: ArrayLike, verdict: ArrayLike, patients: Sequence[str], *, draws: int = 2000, seed: int = 0
+) -> dict[str, Estimate | None]:
+    """What verdicts `(n,)` bool alone decide of `binary_metrics`, with the same intervals."""
+    truth, said = np.asarray(positive, dtype=bool), np.asarray(verdict, dtype=bool)
+    _check_patients(patients, len(truth))
+    return bootstrap(
+        lambda weights: _verdict_statistics(weights, truth, said),
+        patients,
+        proportions=_denominators(truth, said),
+        draws=draws,
+        seed=seed,
+    )
+
+
+def _denominators(truth: BoolArray, verdict: BoolArray) -> dict[str, BoolArray]:
+    """The images that each share is a share of."""
+    everything = np.ones_like(truth)
+    return {"sensitivity": truth, "specificity": ~truth, "accuracy": everything, "ppv": verdict, "npv": ~verdict}
 
 
 def multiclass_metrics(

@@ -69,7 +69,9 @@ def save_run(run: Run, console: Console) -> Path:
         out_of_fold = run.judged.metrics(run.operating_point)
         report = _report(run, out_of_fold, test)
         folder = save_bundle(
-            _spec(run, report), lambda folder: _write_files(run, report, test, folder), overwrite=run.config.overwrite
+            _spec(run, report),
+            lambda folder: _write_files(run, report, out_of_fold, test, folder),
+            overwrite=run.config.overwrite,
         )
     _show(console, out_of_fold, run)
     for what, where in (
@@ -179,16 +181,17 @@ def _backbone_file(weights: WeightsFile) -> str | None:
     return "backbone.weights.h5" if weights.path.name.endswith(".weights.h5") else f"backbone{weights.path.suffix}"
 
 
-def _write_files(run: Run, report: Mapping[str, Any], test: Judged | None, folder: Path) -> None:
+def _write_files(run: Run, report: Mapping[str, Any], out_of_fold: Metrics, test: Judged | None, folder: Path) -> None:
     run.head.save_weights(str(folder / HEAD_FILE))
     run.gate.save(folder)
     if name := _backbone_file(run.weights):
         shutil.copyfile(run.weights.path, folder / name)
     (folder / "report.json").write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     thresholds = {point.name: point.threshold for point in run.points}
-    draw_judged(run.judged, run.operating_point, folder, thresholds=thresholds)
+    draw_judged(run.judged, out_of_fold, run.operating_point, folder, thresholds=thresholds)
     if test:
-        draw_judged(test, run.operating_point, folder, thresholds=thresholds, prefix="test_")
+        metrics = test.metrics(run.operating_point)
+        draw_judged(test, metrics, run.operating_point, folder, thresholds=thresholds, prefix="test_")
     plot_learning_curves([fitted.losses for fitted in run.fitted], folder / "learning_curves.png")
     write_card(report, folder / "MODEL_CARD.md", notes=read_notes(run.config))
 

@@ -12,7 +12,7 @@ from models.calibration import Calibration
 from models.prediction import OperatingPoint, take_verdict
 from training.bootstrap import Estimate
 from training.calibrate import fit_calibration
-from training.metrics import binary_metrics, confusion, multiclass_metrics
+from training.metrics import binary_metrics, confusion, multiclass_metrics, verdict_metrics
 from training.operating_points import choose_operating_points
 
 Metrics = Mapping[str, Estimate | None]
@@ -103,10 +103,8 @@ def operating_points(judged: Judged, *, draws: int = 2000) -> tuple[OperatingPoi
         return ()
     points = []
     for name, threshold in choose_operating_points(judged.is_positive, judged.positive_probability).items():
-        metrics = binary_metrics(
-            judged.is_positive, judged.positive_probability, judged.patients, threshold=threshold, draws=draws
-        )
         verdict = judged.positive_probability >= threshold
+        metrics = verdict_metrics(judged.is_positive, verdict, judged.patients, draws=draws)
         sensitivity = _triple(metrics["sensitivity"], verdict[judged.is_positive])
         specificity = _triple(metrics["specificity"], ~verdict[~judged.is_positive])
         points.append(OperatingPoint(name, threshold, sensitivity, specificity))
