@@ -33,7 +33,7 @@ Make a bundle: every image passes once through a frozen backbone, and a small he
 it is, its calibration and its thresholds come from patients that the head has not seen.
 
     python -m training train radiographs --name mine
-    python -m training train radiographs --name mine2 --width 0       seconds: the embeddings are kept
+    python -m training train radiographs --name mine2 --width 0       soon done: the embeddings are kept
     python -m training train mine/dicom --name adults --patient-regex '^(\\d+)_' --population "adults, one hospital"
 
 About 9 minutes for 5,000 images with efficientnet_lite0 and two views on two cores. Stop it when you like: what was

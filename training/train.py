@@ -1,7 +1,7 @@
 """The recipe, from a folder to a bundle.
 
-About 9 minutes for 5,000 images with EfficientNet-Lite0 and two augmented views on two cores; seconds again with other head
-settings, because embeddings are kept.
+About 9 minutes for 5,000 images with EfficientNet-Lite0 and two augmented views on two cores; under two minutes again with
+other head settings, because embeddings are kept.
 """
 
 from collections.abc import Sequence
