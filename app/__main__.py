@@ -15,9 +15,10 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from app.serving import BUNDLE_VARIABLE
+from app.serving import BUNDLE_VARIABLE, ENGINE_VARIABLE
 from models.backbones.weights import WeightsError
 from models.bundle import BundleError, load_bundle
+from models.engines import ENGINES
 from models.predictor import backbone_weights
 
 WRONG_USAGE = 2
@@ -35,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return WRONG_USAGE
     os.environ[BUNDLE_VARIABLE] = bundle.spec.name
+    os.environ[ENGINE_VARIABLE] = options.engine
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     print(f"PneumoLens, bundle {bundle.spec.name}: {address(options.host, options.port)} (Ctrl-C ends it)", flush=True)
     return serve(options.host, options.port)
@@ -50,6 +52,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--port", type=int, default=8501, help="the port to listen on (default: 8501)")
     parser.add_argument("--bundle", metavar="NAME", help="the bundle that judges (default: the current one)")
+    parser.add_argument(
+        "--engine",
+        choices=ENGINES,
+        default="auto",
+        help="what runs the backbone: keras (a GPU, where there is one) or openvino (faster on a processor); default: auto",
+    )
     return parser
 
 

@@ -4,16 +4,16 @@ import os
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from models.bundle import Bundle, load_bundle
-from models.quiet import without_tensorflow_chatter
-
-if TYPE_CHECKING:
-    from models.predictor import Predictor
+from models.predictor import Predictor
 
 BUNDLE_VARIABLE: Final = "PNEUMOLENS_BUNDLE"
 """Environment variable: the name of the bundle that is served; unset, the current one."""
+
+ENGINE_VARIABLE: Final = "PNEUMOLENS_ENGINE"
+"""Environment variable: what runs the backbone, one of `models.engines.ENGINES`; unset, "auto"."""
 
 
 @dataclass(frozen=True)
@@ -42,16 +42,9 @@ def read_served_bundle() -> ServedBundle:
     )
 
 
-def start_loading(bundle: Bundle) -> "Future[Predictor]":
+def start_loading(bundle: Bundle) -> Future[Predictor]:
     """Load the model in a thread of its own, so that pages are served meanwhile."""
     loader = ThreadPoolExecutor(1, thread_name_prefix="model")
-    loading = loader.submit(_load, bundle)
+    loading = loader.submit(Predictor, bundle, engine=os.environ.get(ENGINE_VARIABLE, "auto"))
     loader.shutdown(wait=False)
     return loading
-
-
-def _load(bundle: Bundle) -> "Predictor":
-    with without_tensorflow_chatter():
-        from models.predictor import Predictor
-
-        return Predictor(bundle)

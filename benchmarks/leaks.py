@@ -23,11 +23,12 @@ from rich.table import Table
 
 from models.backbones import get_backbone
 from models.backbones.weights import find_weights
-from models.files import write_atomically
+from models.engines import load_engine
+from models.files import cache_folder, write_atomically
 from models.progress import progress_bar
 from models.quiet import import_keras_quietly
 from models.radiograph import read_radiograph
-from training.cache import EmbeddingCache, default_cache
+from training.cache import EmbeddingCache
 from training.leak_gate import draw_pairs
 from training.leaks import LeakPair, Leaks, find_leaks
 from training.manifest import Entry, Manifest, read_manifest
@@ -76,7 +77,7 @@ def build_parser() -> argparse.ArgumentParser:
         prog="python -m benchmarks.leaks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("data", type=Path, metavar="DATA", help="a folder per class, without splits")
-    parser.add_argument("--cache", type=Path, default=default_cache(), metavar="DIR", help="embeddings (%(default)s)")
+    parser.add_argument("--cache", type=Path, default=cache_folder(), metavar="DIR", help="embeddings (%(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there")
     parser.add_argument("--sheet", type=Path, metavar="FILE", help="draw the pairs that were not planted (patients!)")
     return parser
@@ -109,15 +110,13 @@ def plant(data: Path, root: Path) -> tuple[Path, list[Plant]]:
 def search(manifest: Manifest, cache: Path) -> tuple[Leaks, float]:
     """What is found, and in how many seconds once the backbone is there."""
     import_keras_quietly()
-    from models.network import build_feature_extractor
     from training.train import plain_embedder
 
     backbone = get_backbone("efficientnet_lite0")
-    weights = find_weights(backbone)
-    extractor = build_feature_extractor(backbone, weights)
-    store = EmbeddingCache(cache, backbone, weights.sha256)
+    engine = load_engine(backbone, find_weights(backbone))
+    store = EmbeddingCache.of(engine, cache)
     started = time.perf_counter()
-    leaks = find_leaks(manifest, plain_embedder(manifest.root, extractor, store, Console()), seed=SEED)
+    leaks = find_leaks(manifest, plain_embedder(manifest.root, engine, store, Console()), seed=SEED)
     return leaks, time.perf_counter() - started
 
 

@@ -22,7 +22,7 @@ from models.gate import GATE_FILE, GateThresholds
 from models.head import HeadConfig
 from models.prediction import OperatingPoint
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 BUNDLES_VARIABLE: Final = "PNEUMOLENS_BUNDLES"
 """Environment variable: a folder of bundles that is looked into before the product's own."""
 

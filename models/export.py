@@ -58,7 +58,8 @@ def _whole_network(bundle: Bundle) -> Any:
     from models.network import build_export, build_feature_extractor
 
     extractor = build_feature_extractor(get_backbone(bundle.spec.backbone.id), backbone_weights(bundle))
-    return build_export(extractor, load_head(bundle), bundle.spec.calibration)
+    config = bundle.spec.head
+    return build_export(extractor, load_head(bundle).to_keras(config), bundle.spec.calibration, pooling=config.pooling)
 
 
 def _exporter(format_name: str) -> Callable[[Any, str], None]:

@@ -6,8 +6,16 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
+CACHE_VARIABLE: Final = "PNEUMOLENS_CACHE"
 _CHUNK = 1 << 20
+
+
+def cache_folder() -> Path:
+    """Where what can be computed again is kept: `$PNEUMOLENS_CACHE`, or a folder in the user's cache."""
+    named = os.environ.get(CACHE_VARIABLE)
+    return Path(named) if named else Path.home() / ".cache" / "pneumolens"
 
 
 def digest(path: Path, algorithm: str = "sha256") -> str:

@@ -1,10 +1,17 @@
 """The dense head: the only part of the network that learns."""
 
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+POOLINGS: Final = ("mean", "max", "both")
+"""How a feature map becomes an embedding: its mean over all places, its maximum, or one after the other."""
+
+Layer = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""A dense layer's kernel `(inputs, units)` and bias `(units,)`."""
 
 
 @dataclass(frozen=True)
@@ -14,16 +21,108 @@ class HeadConfig:
     Attributes:
         width: units of the hidden layer; 0 leaves it out (logistic regression on the embedding).
         dropout: share of the hidden units dropped while fitting; in [0, 1).
+        pooling: one of `POOLINGS`.
     """
 
     width: int = 128
     dropout: float = 0.3
+    pooling: str = "mean"
 
     def __post_init__(self) -> None:
         if self.width < 0:
             raise ValueError(f"width must be 0 or more. Received: {self.width}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be in [0, 1). Received: {self.dropout}")
+        if self.pooling not in POOLINGS:
+            raise ValueError(f"pooling must be one of {', '.join(POOLINGS)}. Received: {self.pooling!r}")
+
+    def input_size(self, channels: int) -> int:
+        """The numbers of an embedding that is pooled from so many channels."""
+        return 2 * channels if self.pooling == "both" else channels
+
+
+def select_pooling(pooled: NDArray[np.float32], pooling: str) -> NDArray[np.float32]:
+    """Of mean and maximum `(…, 2, d)`, the embedding that `pooling` names: `(…, d)`, or `(…, 2 d)` for "both"."""
+    if pooling == "both":
+        return pooled.reshape(*pooled.shape[:-2], -1)
+    return pooled[..., POOLINGS.index(pooling), :]
+
+
+@dataclass(frozen=True, eq=False)
+class DenseHead:
+    """A fitted head in plain numbers: it needs neither Keras nor TensorFlow.
+
+    Attributes:
+        hidden: the hidden layer, ReLU behind it; None where there is none.
+        logits_layer: the layer of logits.
+    """
+
+    hidden: Layer | None
+    logits_layer: Layer
+
+    @classmethod
+    def of(cls, head: Any) -> "DenseHead":
+        """Copy the numbers out of a Keras head."""
+        weights = {layer.name: tuple(layer.get_weights()) for layer in head.layers}
+        return cls(weights.get("hidden"), weights["logits"])
+
+    @classmethod
+    def load(cls, path: Path, *, embedding_size: int, classes: int, width: int) -> "DenseHead":
+        """Read the weights that Keras saved of a head; a ValueError or an OSError where they are of another one."""
+        import h5py
+
+        layers: dict[str, Layer] = {}
+        with h5py.File(path) as file:
+            for group in file["layers"].values():
+                if {"0", "1"} <= set(group["vars"]):
+                    layers[group["vars"].attrs["name"]] = (group["vars/0"][()], group["vars/1"][()])
+        expected = {"logits": (width or embedding_size, classes)}
+        if width:
+            expected["hidden"] = (embedding_size, width)
+        found = {name: kernel.shape for name, (kernel, _) in layers.items()}
+        if found != expected:
+            raise ValueError(f"its kernels must be {expected}. Received: {found}")
+        return cls(layers.get("hidden"), layers["logits"])
+
+    def logits(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The logits `(n, classes)` of embeddings `(n, d)`."""
+        x = embeddings
+        if self.hidden is not None:
+            kernel, bias = self.hidden
+            x = np.maximum(x @ kernel + bias, 0)
+        kernel, bias = self.logits_layer
+        return np.asarray(x @ kernel + bias, dtype=np.float32)
+
+    def gradient(self, embedding: NDArray[np.float32], label_index: int) -> NDArray[np.float32]:
+        """The gradient `(d,)` of a class's score with respect to one embedding `(d,)`.
+
+        The score is the class's logit less the mean of the other classes' logits; for two classes, the log-odds.
+        """
+        last = self.logits_layer[0]
+        direction = last[:, label_index] - np.delete(last, label_index, axis=1).mean(axis=1)
+        if self.hidden is not None:
+            kernel, bias = self.hidden
+            direction = kernel @ (direction * (embedding @ kernel + bias > 0))
+        return np.asarray(direction, dtype=np.float32)
+
+    def without_standardisation(self, mean: NDArray[np.float32], deviation: NDArray[np.float32]) -> "DenseHead":
+        """The head that takes the embedding as it is, made of one that was fitted on `(embedding − mean) / deviation`.
+
+        The standardisation `(d,)` moves into the first layer, so that it cannot be forgotten nor applied twice.
+        """
+        kernel, bias = self.hidden or self.logits_layer
+        kernel = kernel / deviation[:, None]
+        first = (kernel, bias - mean @ kernel)
+        return DenseHead(first, self.logits_layer) if self.hidden else DenseHead(None, first)
+
+    def to_keras(self, config: HeadConfig) -> Any:
+        """The same head as a Keras model, for saving, exporting and fine-tuning."""
+        kernel = (self.hidden or self.logits_layer)[0]
+        head = build_head(len(kernel), self.logits_layer[0].shape[1], config)
+        for name, layer in (("hidden", self.hidden), ("logits", self.logits_layer)):
+            if layer is not None:
+                head.get_layer(name).set_weights(layer)
+        return head
 
 
 def build_head(embedding_size: int, classes: int, config: HeadConfig, *, l2: float = 0.0, seed: int = 0) -> Any:
@@ -46,46 +145,3 @@ def build_head(embedding_size: int, classes: int, config: HeadConfig, *, l2: flo
         x = keras.layers.Dropout(config.dropout, seed=seed, name="hidden_dropout")(x)
     logits = dense(classes, "logits", None, keras.initializers.GlorotUniform(seed=seed))(x)
     return keras.Model(embedding, logits, name="head")
-
-
-def fold_standardisation(head: Any, mean: NDArray[np.float32], deviation: NDArray[np.float32]) -> None:
-    """Make a head that was fitted on `(embedding − mean) / deviation` take the embedding as it is.
-
-    The standardisation `(d,)` moves into the first dense layer, so that it cannot be forgotten nor applied twice.
-    """
-    first = next(layer for layer in head.layers if layer.weights)
-    kernel, bias = first.get_weights()
-    kernel = kernel / deviation[:, None]
-    first.set_weights([kernel, bias - mean @ kernel])
-
-
-@dataclass(frozen=True)
-class HeadGradient:
-    """The numbers of a fitted head, for the gradient behind the heatmap, which is computed outside the graph.
-
-    Attributes:
-        hidden: kernel `(d, width)` and bias `(width,)`; None where the head has no hidden layer.
-        kernel: of the layer of logits, `(width or d, classes)`.
-    """
-
-    hidden: tuple[NDArray[np.float32], NDArray[np.float32]] | None
-    kernel: NDArray[np.float32]
-
-    @classmethod
-    def of(cls, head: Any) -> "HeadGradient":
-        """Copy the numbers out of a Keras head."""
-        weights = {layer.name: layer.get_weights() for layer in head.layers}
-        hidden = (weights["hidden"][0], weights["hidden"][1]) if "hidden" in weights else None
-        return cls(hidden, weights["logits"][0])
-
-    def __call__(self, embedding: NDArray[np.float32], label_index: int) -> NDArray[np.float32]:
-        """The gradient `(d,)` of a class's score with respect to one embedding `(d,)`.
-
-        The score is the class's logit less the mean of the other classes' logits; for two classes, the log-odds.
-        """
-        others = np.delete(self.kernel, label_index, axis=1).mean(axis=1)
-        direction = self.kernel[:, label_index] - others
-        if self.hidden is not None:
-            kernel, bias = self.hidden
-            direction = kernel @ (direction * (embedding @ kernel + bias > 0))
-        return np.asarray(direction, dtype=np.float32)

@@ -1,8 +1,9 @@
 """Where in the film the score came from: Grad-CAM in closed form, and its drawing.
 
 Grad-CAM (Selvaraju et al. 2017, arXiv:1610.02391) weighs each channel of the last feature map by the mean gradient of the
-score with respect to it. Here the head sees that map only through its mean, so the gradient with respect to the embedding,
-divided by the number of places, *is* that weight: no second pass, no gradient tape. Model attention, not lesion location.
+score with respect to it. Here the head sees that map only through its mean (or maximum), so the gradient with respect to the
+embedding, divided by the number of places, *is* that weight: no second pass, no gradient tape. Model attention, not lesion
+location.
 """
 
 from typing import Final

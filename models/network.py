@@ -54,26 +54,27 @@ def build_feature_extractor(backbone: Backbone, weights: WeightsFile | None) -> 
     return extractor
 
 
-def embedder(extractor: FeatureExtractor) -> Any:
-    """A Keras model, pixels `(n, size, size, 1)` → embedding `(n, d)`: the mean of the feature map."""
-    embedding = layers.GlobalAveragePooling2D(name="embedding")(extractor.features.output)
-    return keras.Model(extractor.features.input, embedding, name="embedder")
+def pooled_outputs(feature_map: Any) -> list[Any]:
+    """Of a feature map `(n, h, w, d)`: itself, and `(n, 2, d)`, its mean over the places and its maximum."""
+    channels = feature_map.shape[-1]
+    rows = [layers.Reshape((1, channels))(_pool(feature_map, pooling)) for pooling in ("mean", "max")]
+    return [feature_map, layers.Concatenate(axis=1, name="pooled")(rows)]
 
 
-def build_network(extractor: FeatureExtractor, head: Any) -> Any:
+def build_network(extractor: FeatureExtractor, head: Any, *, pooling: str = "mean") -> Any:
     """Join backbone and head: pixels `(n, size, size, 1)` → `{"feature_map", "embedding", "logits"}`."""
     feature_map = extractor.features.output
-    embedding = layers.GlobalAveragePooling2D(name="embedding")(feature_map)
+    embedding = _pool(feature_map, pooling)
     outputs = {"feature_map": feature_map, "embedding": embedding, "logits": _apply(head, embedding)}
     return keras.Model(extractor.features.input, outputs, name="network")
 
 
-def build_export(extractor: FeatureExtractor, head: Any, calibration: Calibration) -> Any:
+def build_export(extractor: FeatureExtractor, head: Any, calibration: Calibration, *, pooling: str = "mean") -> Any:
     """The whole network in one graph: images uint8 `(n, H, W, 1)` of any size → calibrated probabilities `(n, classes)`."""
     image = keras.Input((None, None, 1), dtype="uint8", name="image")
     x = extractor.resize.get_layer("resize")(image)
     x = _apply(extractor.features, x)
-    x = _apply(head, layers.GlobalAveragePooling2D(name="embedding")(x))
+    x = _apply(head, _pool(x, pooling))
     x = layers.Rescaling(
         scale=[calibration.slope] * len(calibration.bias), offset=list(calibration.bias), name="calibration"
     )(x)
@@ -89,6 +90,15 @@ def _tapped(last: Any, pixels: Any, taps: tuple[str, ...]) -> Any:
     finest = max(one.shape[1] for one in maps)
     spread = [one if one.shape[1] == finest else layers.UpSampling2D(finest // one.shape[1])(one) for one in maps]
     return layers.Concatenate(name="feature_map")(spread)
+
+
+def _pool(feature_map: Any, pooling: str) -> Any:
+    """The embedding of a feature map, by one of `models.head.POOLINGS`."""
+    if pooling == "both":
+        parts = [_pool(feature_map, "mean"), _pool(feature_map, "max")]
+        return layers.Concatenate(name="embedding_both")(parts)
+    layer = layers.GlobalAveragePooling2D if pooling == "mean" else layers.GlobalMaxPooling2D
+    return layer(name=f"embedding_{pooling}")(feature_map)
 
 
 def _apply(model: Any, tensor: Any) -> Any:

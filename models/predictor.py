@@ -3,24 +3,23 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from threading import Lock
-from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.backbones import get_backbone
-from models.backbones.weights import WEIGHTS_VARIABLE, WeightsError, WeightsFile, find_weights, load_keras_file
+from models.backbones.weights import WEIGHTS_VARIABLE, WeightsError, WeightsFile, find_weights
+from models.batching import BATCH_SIZE, SharedEngine
 from models.bundle import Bundle, BundleError, load_bundle
+from models.engines import Engine, Features, load_engine
 from models.files import digest
 from models.gate import Gate
-from models.head import HeadGradient, build_head
+from models.head import DenseHead, select_pooling
 from models.heatmap import closed_form_heatmap
+from models.network_input import network_input
 from models.prediction import Prediction, take_verdict
 from models.radiograph import Radiograph
 from models.refusal import Refusal
-
-BATCH_SIZE: Final = 16
 
 
 class Predictor:
@@ -30,23 +29,23 @@ class Predictor:
         bundle: the verified bundle that it was loaded from.
     """
 
-    def __init__(self, bundle: Bundle) -> None:
-        from models.network import build_feature_extractor, build_network
-
+    def __init__(self, bundle: Bundle, *, engine: str = "auto") -> None:
+        """Raises BundleError or WeightsError where a part is missing, or does not fit."""
         self.bundle = bundle
-        backbone = get_backbone(bundle.spec.backbone.id)
-        extractor = build_feature_extractor(backbone, backbone_weights(bundle))
-        head = load_head(bundle)
-        self._resize = extractor.resize
-        self._network = build_network(extractor, head)
-        self._gradient = HeadGradient.of(head)
+        self._head = load_head(bundle)
         self._gate = load_gate(bundle)
-        self._lock = Lock()
+        backbone = get_backbone(bundle.spec.backbone.id)
+        self._shared = SharedEngine(load_engine(backbone, backbone_weights(bundle), engine=engine))
 
     @classmethod
-    def load(cls, name: str | None = None) -> "Predictor":
+    def load(cls, name: str | None = None, *, engine: str = "auto") -> "Predictor":
         """Load a bundle by name (None: the current one); raises BundleError where it is missing or damaged."""
-        return cls(load_bundle(name))
+        return cls(load_bundle(name), engine=engine)
+
+    @property
+    def engine(self) -> Engine:
+        """What runs the backbone."""
+        return self._shared.engine
 
     def predict(self, radiographs: Sequence[Radiograph], *, heatmaps: bool = False) -> list[Prediction | Refusal]:
         """Judge radiographs of any sizes, in order; `heatmaps` adds each one's heatmap from the same pass.
@@ -56,23 +55,20 @@ class Predictor:
         """
         outcomes: list[Prediction | Refusal] = []
         for start in range(0, len(radiographs), BATCH_SIZE):
-            outputs = self._run([radiograph.pixels for radiograph in radiographs[start : start + BATCH_SIZE]])
-            probabilities = self.bundle.spec.calibration.probabilities(outputs["logits"])
-            for row, values in enumerate(probabilities):
-                distance = self._distance(outputs["embedding"][row])
-                finding = self._gate.finding(distance) if self._gate and distance is not None else None
-                if finding and finding.code == "not_a_radiograph":
-                    outcomes.append(finding)
-                    continue
-                prediction = self._prediction(values, distance, finding)
-                outcomes.append(self._with_heatmap(prediction, outputs, row) if heatmaps else prediction)
+            batch = radiographs[start : start + BATCH_SIZE]
+            films = [network_input(radiograph.pixels, self.engine.backbone.input_size) for radiograph in batch]
+            outcomes += [self._judge(features, heatmap=heatmaps) for features in self._shared.run(films)]
         return outcomes
 
-    def _run(self, films: Sequence[NDArray[np.uint8]]) -> dict[str, NDArray[np.float32]]:
-        with self._lock:
-            pixels = [self._resize.predict_on_batch(film[None, :, :, None]) for film in films]
-            outputs: dict[str, NDArray[np.float32]] = self._network.predict_on_batch(np.concatenate(pixels))
-        return outputs
+    def _judge(self, features: Features, *, heatmap: bool) -> Prediction | Refusal:
+        embedding = select_pooling(features.pooled, self.bundle.spec.head.pooling)
+        probabilities = self.bundle.spec.calibration.probabilities(self._head.logits(embedding[None]))[0]
+        distance = self._distance(features.pooled[0])
+        finding = self._gate.finding(distance) if self._gate and distance is not None else None
+        if finding and finding.code == "not_a_radiograph":
+            return finding
+        prediction = self._prediction(probabilities, distance, finding)
+        return self._with_heatmap(prediction, features.feature_map, embedding) if heatmap else prediction
 
     def _distance(self, embedding: NDArray[np.float32]) -> float | None:
         return float(self._gate.distances(embedding[None])[0]) if self._gate else None
@@ -93,12 +89,15 @@ class Predictor:
             finding=finding,
         )
 
-    def _with_heatmap(self, prediction: Prediction, outputs: dict[str, NDArray[np.float32]], row: int) -> Prediction:
+    def _with_heatmap(
+        self, prediction: Prediction, feature_map: NDArray[np.float32], embedding: NDArray[np.float32]
+    ) -> Prediction:
         likeliest = prediction.labels[int(np.argmax(prediction.probabilities))]
         label = prediction.positive or likeliest
-        gradient = self._gradient(outputs["embedding"][row], prediction.labels.index(label))
-        heatmap = closed_form_heatmap(outputs["feature_map"][row], gradient)
-        return replace(prediction, heatmap=heatmap, heatmap_label=label)
+        gradient = self._head.gradient(embedding, prediction.labels.index(label))
+        # A channel that is pooled twice has two gradients, and Grad-CAM's mean over the places is that of their sum.
+        gradient = gradient.reshape(-1, feature_map.shape[-1]).sum(axis=0)
+        return replace(prediction, heatmap=closed_form_heatmap(feature_map, gradient), heatmap_label=label)
 
 
 def load_gate(bundle: Bundle) -> Gate | None:
@@ -114,15 +113,14 @@ def load_gate(bundle: Bundle) -> Gate | None:
     return gate
 
 
-def load_head(bundle: Bundle) -> Any:
-    """Build a bundle's head from code and load its verified weights."""
+def load_head(bundle: Bundle) -> DenseHead:
+    """Read the numbers of a bundle's head, for the architecture that `bundle.json` states."""
     spec = bundle.spec
-    head = build_head(get_backbone(spec.backbone.id).embedding_size, len(spec.labels), spec.head)
+    size = spec.head.input_size(get_backbone(spec.backbone.id).embedding_size)
     try:
-        load_keras_file(head, bundle.head_file)
-    except (ValueError, OSError) as error:
+        return DenseHead.load(bundle.head_file, embedding_size=size, classes=len(spec.labels), width=spec.head.width)
+    except (ValueError, KeyError, OSError) as error:
         raise BundleError(f"The head of {spec.name!r} does not fit the architecture in bundle.json: {error}") from error
-    return head
 
 
 def backbone_weights(bundle: Bundle) -> WeightsFile:

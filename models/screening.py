@@ -12,11 +12,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from models.batching import BATCH_SIZE
 from models.bundle import Bundle, BundleError
 from models.files import atomic_path
 from models.heatmap import overlay
 from models.prediction import Prediction
-from models.predictor import BATCH_SIZE, Predictor
+from models.predictor import Predictor
 from models.progress import progress_bar
 from models.radiograph import Radiograph, read_radiograph
 from models.refusal import Refusal, RefusedError
@@ -29,11 +30,17 @@ Outcome = Prediction | Refusal
 
 
 def predict_paths(
-    bundle: Bundle, paths: Sequence[Path], *, csv: str | None = None, heatmaps: Path | None = None
+    bundle: Bundle,
+    paths: Sequence[Path],
+    *,
+    engine: str = "auto",
+    csv: str | None = None,
+    heatmaps: Path | None = None,
 ) -> int:
     """Judge files and folders, show a table, write what was asked for; return how many files were refused.
 
     Args:
+        engine: one of `models.engines.ENGINES`.
         csv: a file, or "-" for standard output (the table then goes to standard error).
         heatmaps: a folder for the films with their heatmaps, as `<start of the file's name>-<start of its digest>.png`.
     """
@@ -43,7 +50,7 @@ def predict_paths(
     _prepare_places(csv, heatmaps)
     messages = Console(stderr=True)
     with messages.status(f"Loading the bundle {bundle.spec.name} …"):
-        predictor = Predictor(bundle)
+        predictor = Predictor(bundle, engine=engine)
     outcomes: list[tuple[Path, Outcome]] = []
     with progress_bar(messages, "Reading and judging") as advance:
         for file, radiograph, outcome in _judge(predictor, files, heatmaps=heatmaps is not None):

@@ -83,6 +83,7 @@ class RunConfig:
         data: folder of radiographs, `CLASS/*` or `{train,val,test}/CLASS/*`.
         name: of the bundle.
         backbone: a row of the table of backbones, or "auto".
+        engine: one of `models.engines.ENGINES`.
         weights: a local weight file for the backbone.
         views: augmented views of each image besides the plain one.
         positive: the label that operating points speak of; None: PNEUMONIA where there is one, else the last label.
@@ -103,6 +104,7 @@ class RunConfig:
     name: str
     cache: Path
     backbone: str = "auto"
+    engine: str = "auto"
     weights: Path | None = None
     views: int = 2
     positive: str | None = None
@@ -136,5 +138,5 @@ class RunConfig:
 
     def as_json(self) -> dict[str, Any]:
         """What shaped the numbers, without the paths of this machine."""
-        paths = ("data", "cache", "weights", "patients_csv", "runs", "tensorboard", "notes", "overwrite")
+        paths = ("data", "cache", "weights", "patients_csv", "runs", "tensorboard", "notes", "overwrite", "engine")
         return {name: value for name, value in asdict(self).items() if name not in paths}

@@ -1,25 +1,28 @@
 """The one pass through the backbone: every image, plain and in its augmented views, becomes an embedding."""
 
-from collections.abc import Callable, Sequence
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from models.network import FeatureExtractor, embedder
+from models.engines import Engine
 from training.cache import EmbeddingCache
 from training.config import AugmentationConfig
 from training.manifest import Entry
-from training.views import Film, FilmViews, augmented
+from training.views import Film, batched, film_views
 
 _VIEWS_PER_BATCH: Final = 32
-_VIEWS_PER_SHARD: Final = 256  # what a killed run loses at most: some ten seconds of work
+_BATCHES_AHEAD: Final = 3
+_VIEWS_PER_SHARD: Final = 512  # what a killed run loses at most: some ten seconds of work
 
 
 def embed(
-    extractor: FeatureExtractor,
+    engine: Engine,
     root: Path,
     entries: Sequence[Entry],
     cache: EmbeddingCache,
@@ -27,81 +30,86 @@ def embed(
     views: int,
     augmentation: AugmentationConfig,
     seed: int,
+    mean_only: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> NDArray[np.float32]:
-    """Embed every image: `(images, 1 + views, d)`, the plain film first.
+    """Embed every image: `(images, 1 + views, 2, d)`, the plain film first; mean and maximum of each feature map.
 
-    What the cache has is not computed again. `progress` is called with the views done and the views to do.
+    What the cache has is not computed again. `mean_only` leaves the maxima out of what is returned, `(…, 1, d)`, which takes
+    half the memory. `progress` is called with the views done and the views to do.
     """
     names = [augmentation.fingerprint(seed, view) for view in range(views + 1)]
-    keys = [[f"{entry.sha256}:{name}" for name in names] for entry in entries]
-    done = cache.read(key for row in keys for key in row)
-    films = []
-    for entry, row in {entry.sha256: (entry, row) for entry, row in zip(entries, keys, strict=True)}.values():
-        if missing := [view for view, key in enumerate(row) if key not in done]:
-            films.append((Film(root / entry.path, entry.sha256), missing))
-    if films:
-        _run(extractor, films, names, cache, done, augmentation=augmentation, seed=seed, progress=progress)
-    return np.stack([np.stack([done[key] for key in row]) for row in keys])
+    paths: dict[str, Path] = {}
+    for entry in entries:
+        paths.setdefault(entry.sha256, root / entry.path)
+    rows = {sha256: row for row, sha256 in enumerate(paths)}
+    places = {f"{sha256}:{name}": (row, view) for sha256, row in rows.items() for view, name in enumerate(names)}
+    poolings = 1 if mean_only else 2
+    found = np.empty((len(rows), len(names), poolings, engine.backbone.embedding_size), dtype=np.float32)
+    missing = set(places)
+    for key, embedding in cache.read(places):
+        found[places[key]] = embedding[:poolings]
+        missing.discard(key)
+    films = [
+        (Film(path, sha256), numbers)
+        for sha256, path in paths.items()
+        if (numbers := [view for view, name in enumerate(names) if f"{sha256}:{name}" in missing])
+    ]
+    keys = iter([f"{film.sha256}:{names[view]}" for film, numbers in films for view in numbers])
+    with _ShardWriter(cache) as writer:
+        for pixels in _prepared(films, augmentation=augmentation, seed=seed, size=engine.backbone.input_size):
+            embeddings = {next(keys): embedding for embedding in engine.run(pixels).pooled}
+            for key, embedding in embeddings.items():
+                found[places[key]] = embedding[:poolings]
+            writer.add(embeddings)
+            if progress is not None:
+                progress(writer.come, len(missing))
+    return found if len(rows) == len(entries) else found[[rows[entry.sha256] for entry in entries]]
 
 
-def _run(
-    extractor: FeatureExtractor,
-    films: Sequence[tuple[Film, list[int]]],
-    names: Sequence[str],
-    cache: EmbeddingCache,
-    done: dict[str, NDArray[np.float32]],
-    *,
-    augmentation: AugmentationConfig,
-    seed: int,
-    progress: Callable[[int, int], None] | None,
-) -> None:
-    batches = FilmViews(
-        films,
-        extractor.resize,
-        config=augmentation,
-        seed=seed,
-        films_per_batch=max(1, _VIEWS_PER_BATCH // len(names)),
-    )
-    inputs, pixels = augmented(extractor.resize.output_shape[1])
-    network = keras.Model(inputs, embedder(extractor)(pixels))
-    keys = [f"{film.sha256}:{names[view]}" for film, views in films for view in views]
-    writer = _CacheWriter(keys, cache, done, progress)
-    try:
-        network.predict(batches, verbose=0, callbacks=[writer])
-    finally:
-        writer.flush()  # Keras calls nothing when it is interrupted
+def _prepared(
+    films: Sequence[tuple[Film, Sequence[int]]], *, augmentation: AugmentationConfig, seed: int, size: int
+) -> Iterator[NDArray[np.float32]]:
+    """Batches of views in order; the next ones are decoded and augmented on all cores while the backbone is at work."""
+
+    def prepare(batch: Iterable[tuple[Film, Sequence[int]]]) -> NDArray[np.float32]:
+        views = [film_views(film, numbers, config=augmentation, seed=seed, size=size) for film, numbers in batch]
+        return np.concatenate(views)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        coming: deque[Future[NDArray[np.float32]]] = deque()
+        try:
+            for batch in batched(films, views=_VIEWS_PER_BATCH):
+                coming.append(pool.submit(prepare, batch))
+                if len(coming) > _BATCHES_AHEAD:
+                    yield coming.popleft().result()
+            while coming:
+                yield coming.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
-class _CacheWriter(keras.callbacks.Callback):
-    """Takes each batch as it comes, in order, and writes a shard from time to time."""
+class _ShardWriter:
+    """Writes embeddings to the cache from time to time, and what is left when the pass ends or is broken off."""
 
-    def __init__(
-        self,
-        keys: Sequence[str],
-        cache: EmbeddingCache,
-        done: dict[str, NDArray[np.float32]],
-        progress: Callable[[int, int], None] | None,
-    ) -> None:
-        super().__init__()
-        self._keys = keys
+    def __init__(self, cache: EmbeddingCache) -> None:
+        self.come = 0
         self._cache = cache
-        self._done = done
-        self._progress = progress
-        self._come = 0
         self._unwritten: dict[str, NDArray[np.float32]] = {}
 
-    def on_predict_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        embeddings = np.asarray((logs or {})["outputs"])
-        self._unwritten |= dict(zip(self._keys[self._come : self._come + len(embeddings)], embeddings, strict=True))
-        self._come += len(embeddings)
-        if len(self._unwritten) >= _VIEWS_PER_SHARD:
-            self.flush()
-        if self._progress is not None:
-            self._progress(self._come, len(self._keys))
+    def __enter__(self) -> "_ShardWriter":
+        return self
 
-    def flush(self) -> None:
-        """Write what has come and is not written yet."""
+    def __exit__(self, *_: object) -> None:
+        self._flush()
+
+    def add(self, embeddings: dict[str, NDArray[np.float32]]) -> None:
+        """Take what has come, by key."""
+        self.come += len(embeddings)
+        self._unwritten |= embeddings
+        if len(self._unwritten) >= _VIEWS_PER_SHARD:
+            self._flush()
+
+    def _flush(self) -> None:
         self._cache.write(self._unwritten)
-        self._done |= self._unwritten
         self._unwritten = {}

@@ -13,8 +13,8 @@ from rich.console import Console
 
 from models.backbones import get_backbone
 from models.bundle import Bundle
+from models.engines import load_engine
 from models.files import write_atomically
-from models.network import build_feature_extractor
 from models.predictor import backbone_weights, load_head
 from models.progress import progress_bar
 from training.cache import EmbeddingCache
@@ -25,7 +25,9 @@ from training.validation import Judged, Metrics
 from training.wording import metrics_json, metrics_table
 
 
-def evaluate(bundle: Bundle, manifest: Manifest, out: Path, console: Console, *, cache: Path) -> dict[str, Any]:
+def evaluate(
+    bundle: Bundle, manifest: Manifest, out: Path, console: Console, *, cache: Path, engine: str = "auto"
+) -> dict[str, Any]:
     """Write `evaluation.json` and plots into `out`, and return what the JSON says.
 
     Args:
@@ -33,20 +35,22 @@ def evaluate(bundle: Bundle, manifest: Manifest, out: Path, console: Console, *,
         manifest: of the folder; its test split is judged where it has one, else all of it. Its labels are the bundle's.
         out: a folder; files of an earlier evaluation are replaced.
         cache: folder of embeddings.
+        engine: one of `models.engines.ENGINES`.
 
     Raises:
         BundleError, WeightsError: with a sentence that says what to do.
     """
     entries = manifest.select("test") or manifest.entries
-    backbone, weights = get_backbone(bundle.spec.backbone.id), backbone_weights(bundle)
+    running = load_engine(get_backbone(bundle.spec.backbone.id), backbone_weights(bundle), engine=engine)
     with progress_bar(console, "Embedding") as advance:
         judged = judge(
-            build_feature_extractor(backbone, weights),
+            running,
             load_head(bundle),
             bundle.spec.calibration,
             manifest.root,
             entries,
-            EmbeddingCache(cache, backbone, weights.sha256),
+            EmbeddingCache.of(running, cache),
+            pooling=bundle.spec.head.pooling,
             labels=bundle.spec.labels,
             positive=bundle.spec.positive,
             progress=advance,

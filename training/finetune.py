@@ -13,10 +13,11 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from models.network import FeatureExtractor
+from models.network import FeatureExtractor, build_network
 from training.config import AugmentationConfig
+from training.film_batches import FilmViews
 from training.manifest import Entry
-from training.views import Film, FilmViews, augmented
+from training.views import Film
 
 _BLOCK: Final = re.compile(r"(conv\d_block\d+|stage\d_unit\d+|block\d[a-z]|top)(?=_)")
 _LEARNING_RATE: Final = 1e-5
@@ -64,6 +65,7 @@ def fine_tune(
     *,
     split: tuple[NDArray[np.int64], NDArray[np.int64]],
     blocks: int,
+    pooling: str,
     views: int,
     augmentation: AugmentationConfig,
     seed: int,
@@ -72,6 +74,7 @@ def fine_tune(
     """Train the last blocks and the head together, in place; the weights of the best epoch stay.
 
     Args:
+        head: a Keras model.
         split: indices of the images to learn from, and of those held out.
         views: augmented views of each image in an epoch, besides the plain one.
 
@@ -79,6 +82,7 @@ def fine_tune(
         The history of losses.
     """
     unfreeze(extractor.features, blocks)
+    size = extractor.features.input_shape[1]
     classes = head.output_shape[-1]
     fit, held_out = split
     counts = np.bincount(labels[fit], minlength=classes)
@@ -89,11 +93,10 @@ def fine_tune(
             (Film(root / entries[index].path, entries[index].sha256, int(labels[index])), numbers) for index in indices
         ]
         per_batch = max(1, _FILMS_PER_BATCH // len(numbers))
-        return FilmViews(films, extractor.resize, config=augmentation, seed=seed, films_per_batch=per_batch)
+        return FilmViews(films, size=size, config=augmentation, seed=seed, films_per_batch=per_batch)
 
-    inputs, pixels = augmented(extractor.resize.output_shape[1])
-    embedding = keras.layers.GlobalAveragePooling2D()(extractor.features(pixels))
-    network = keras.Model(inputs, head(embedding))
+    network = build_network(extractor, head, pooling=pooling)
+    network = keras.Model(network.input, network.output["logits"])
     network.compile(
         keras.optimizers.Adam(_LEARNING_RATE), loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     )

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from models.head import HeadConfig, build_head, fold_standardisation
+from models.head import DenseHead, HeadConfig, build_head
 from training.config import HeadTraining
 from training.folds import STOPPING_SHARE, grouped_hold_out
 
@@ -20,12 +20,12 @@ class FittedHead(NamedTuple):
     """A head that takes embeddings as they are, and how it came about.
 
     Attributes:
-        head: Keras model, embedding `(n, d)` → logits `(n, classes)`.
+        head: the head.
         epochs: passes after which it was best.
         losses: training and validation loss after each pass; the second is empty where nothing was held out.
     """
 
-    head: Any
+    head: DenseHead
     epochs: int
     losses: tuple[list[float], list[float]]
 
@@ -81,10 +81,7 @@ class HeadFitter:
             epochs,
             callbacks,
         )
-        # What is kept is a head of its own, without optimiser and weight decay.
-        kept = self._build(seed=seed)
-        kept.set_weights(self._head.get_weights())
-        fold_standardisation(kept, mean, deviation)
+        kept = DenseHead.of(self._head).without_standardisation(mean, deviation)
         validation = history.get("val_loss", [])
         best = int(np.argmin(validation)) + 1 if validation else len(history["loss"])
         return FittedHead(kept, best, (history["loss"], validation))
@@ -149,11 +146,6 @@ def _class_weights(labels: NDArray[np.int64], classes: int) -> NDArray[np.float6
     return len(labels) / (classes * np.bincount(labels, minlength=classes))
 
 
-def head_logits(head: Any, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Logits `(n, classes)` of embeddings `(n, d)`; called eagerly, for a trace would cost more than the product."""
-    return np.asarray(head(embeddings, training=False), dtype=np.float32)
-
-
 def held_out_logits(
     fitter: HeadFitter,
     embeddings: NDArray[np.float32],
@@ -172,7 +164,7 @@ def held_out_logits(
     heads: list[FittedHead] = []
     for number, (fit, held_out) in enumerate(folds):
         fitted = fitter.fit(embeddings[fit], labels[fit], [patients[index] for index in fit], seed=seed + number)
-        logits[held_out] = head_logits(fitted.head, embeddings[held_out, 0])
+        logits[held_out] = fitted.head.logits(embeddings[held_out, 0])
         heads.append(fitted)
         if progress is not None:
             progress(number + 1, len(folds))

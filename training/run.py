@@ -16,8 +16,9 @@ from models.backbones import Backbone
 from models.backbones.weights import WeightsFile
 from models.bundle import HEAD_FILE, BackboneRef, BundleSpec, save_bundle
 from models.calibration import Calibration
+from models.engines import Engine
 from models.gate import Gate
-from models.network import FeatureExtractor
+from models.head import DenseHead
 from models.prediction import OperatingPoint
 from models.progress import progress_bar
 from training.cache import EmbeddingCache
@@ -44,10 +45,8 @@ class Run:
     config: RunConfig
     manifest: Manifest
     leaks: Leaks
-    extractor: FeatureExtractor
-    backbone: Backbone
-    weights: WeightsFile
-    head: Any
+    engine: Engine
+    head: DenseHead
     calibration: Calibration
     judged: Judged
     points: tuple[OperatingPoint, ...]
@@ -56,6 +55,14 @@ class Run:
     batches: Sequence[Mapping[str, Any]]
     fitted: Sequence[FittedHead]
     versions: Mapping[str, str]
+
+    @property
+    def backbone(self) -> Backbone:
+        return self.engine.backbone
+
+    @property
+    def weights(self) -> WeightsFile:
+        return self.engine.weights
 
     @property
     def operating_point(self) -> OperatingPoint | None:
@@ -90,12 +97,13 @@ def _judge_test_split(run: Run, console: Console) -> Judged | None:
         return None
     with progress_bar(console, "Judging the test split") as advance:
         judged = judge(
-            run.extractor,
+            run.engine,
             run.head,
             run.calibration,
             run.manifest.root,
             entries,
-            EmbeddingCache(run.config.cache, run.backbone, run.weights.sha256),
+            EmbeddingCache.of(run.engine, run.config.cache),
+            pooling=run.config.head.pooling,
             labels=run.manifest.labels,
             positive=run.judged.positive,
             progress=advance,
@@ -115,7 +123,7 @@ def _report(run: Run, out_of_fold: Metrics, test: Judged | None) -> dict[str, An
         "data": _data(run),
         "leaks": run.leaks.as_json(),
         "backbone": {"id": run.backbone.id, "summary": run.backbone.summary, "weights": run.weights.source,
-                     "weights_sha256": run.weights.sha256},
+                     "weights_sha256": run.weights.sha256, "engine": run.engine.name, "precision": run.engine.precision},
         "configuration": run.config.as_json(),
         "folds": len(run.fitted),
         "epochs": [fitted.epochs for fitted in run.fitted],
@@ -166,7 +174,7 @@ def _spec(run: Run, report: Mapping[str, Any]) -> BundleSpec:
         data=report["data"],
         metrics={"out_of_fold": report["out_of_fold"], "leave_batch_out": report["leave_batch_out"],
                  "test_split": report["test_split"]},
-        training=run.config.as_json(),
+        training={**run.config.as_json(), "engine": run.engine.name, "precision": run.engine.precision},
         versions=run.versions,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         gate=run.gate.thresholds,
@@ -182,7 +190,7 @@ def _backbone_file(weights: WeightsFile) -> str | None:
 
 
 def _write_files(run: Run, report: Mapping[str, Any], out_of_fold: Metrics, test: Judged | None, folder: Path) -> None:
-    run.head.save_weights(str(folder / HEAD_FILE))
+    run.head.to_keras(run.config.head).save_weights(str(folder / HEAD_FILE))
     run.gate.save(folder)
     if name := _backbone_file(run.weights):
         shutil.copyfile(run.weights.path, folder / name)

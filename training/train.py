@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from models.backbones import Backbone
-from models.backbones.weights import WeightsFile, choose_backbone
-from models.network import FeatureExtractor, build_feature_extractor
+from models.backbones.weights import choose_backbone
+from models.engines import Engine, load_engine
+from models.head import DenseHead
+from models.network import build_feature_extractor
 from models.progress import progress_bar
 from training.cache import EmbeddingCache
 from training.config import AugmentationConfig, RunConfig
@@ -35,7 +36,7 @@ from training.sheet import write_contact_sheet
 from training.tuned import fine_tuned_head
 from training.validation import batch_scores, calibrate, operating_points
 
-PACKAGES: Final = ("tensorflow", "keras", "numpy", "scikit-learn", "pillow", "pydicom")
+PACKAGES: Final = ("tensorflow", "keras", "openvino", "numpy", "scikit-learn", "pillow", "pydicom")
 
 
 def train(config: RunConfig, manifest: Manifest, console: Console) -> Path:
@@ -51,24 +52,30 @@ def train(config: RunConfig, manifest: Manifest, console: Console) -> Path:
     if weights.source == "custom":
         console.print("These are not the published ImageNet weights; a copy goes into the bundle.", style="yellow")
 
-    extractor = build_feature_extractor(backbone, weights)
-    if config.fine_tune:
+    extractor = build_feature_extractor(backbone, weights) if config.fine_tune else None
+    if extractor:
         require_blocks(extractor.features, config.fine_tune)
-    write_contact_sheet(config, manifest, extractor)
+    with console.status(f"Making {backbone.id} ready to run (the first time, this takes some seconds) …"):
+        engine = load_engine(backbone, weights, engine=config.engine)
+    console.print(f"Engine: {engine.name}, {engine.precision}")
+    write_contact_sheet(config, manifest, size=backbone.input_size)
 
     # ----- No film and no patient on both sides of a split.
-    cache = EmbeddingCache(config.cache, backbone, weights.sha256)
-    manifest, leaks = leak_gate(config, manifest, plain_embedder(manifest.root, extractor, cache, console), console)
+    cache = EmbeddingCache.of(engine, config.cache)
+    manifest, leaks = leak_gate(config, manifest, plain_embedder(manifest.root, engine, cache, console), console)
 
     # ----- The one pass through it.
-    material = embed_folder(config, manifest, extractor, backbone, weights, console)
+    material = embed_folder(config, manifest, engine, cache, console)
 
     # ----- The head, judged on patients that it has not seen.
     fitter = HeadFitter(
-        backbone.embedding_size, len(manifest.labels), config=config.head, training=config.head_training
+        config.head.input_size(backbone.embedding_size),
+        len(manifest.labels),
+        config=config.head,
+        training=config.head_training,
     )
-    if config.fine_tune:
-        folds, logits, fitted, weights, material = fine_tuned_head(
+    if extractor:
+        folds, logits, fitted, engine, material = fine_tuned_head(
             config, manifest, material, extractor, backbone, fitter, console
         )
     else:
@@ -81,7 +88,7 @@ def train(config: RunConfig, manifest: Manifest, console: Console) -> Path:
     batches = [] if config.fine_tune else leave_batches_out(config, fitter, material, console)
 
     # ----- What it may be asked about.
-    gate, distances = fit_gate(material.embeddings[:, 0], material.patients, folds, seed=config.seed)
+    gate, distances = fit_gate(material.pooled("mean")[:, 0], material.patients, folds, seed=config.seed)
 
     # ----- The head that is kept: fitted on everything, for as long as the folds needed.
     head = fitted[0].head if config.fine_tune else fit_on_everything(config, fitter, material, fitted)
@@ -89,9 +96,7 @@ def train(config: RunConfig, manifest: Manifest, console: Console) -> Path:
         config=config,
         manifest=manifest,
         leaks=leaks,
-        extractor=extractor,
-        backbone=backbone,
-        weights=weights,
+        engine=engine,
         head=head,
         calibration=calibration,
         judged=judged,
@@ -105,40 +110,44 @@ def train(config: RunConfig, manifest: Manifest, console: Console) -> Path:
     return save_run(run, console)
 
 
-def plain_embedder(root: Path, extractor: FeatureExtractor, cache: EmbeddingCache, console: Console) -> EmbedPlain:
+def plain_embedder(root: Path, engine: Engine, cache: EmbeddingCache, console: Console) -> EmbedPlain:
     """What the leak gate confirms near-duplicates with; the pass over the folder finds these embeddings in the cache."""
 
     def embed_plain(entries: Sequence[Entry]) -> NDArray[np.float32]:
         with progress_bar(console, "Confirming near-duplicates") as advance:
             embeddings = embed(
-                extractor, root, entries, cache, views=0, augmentation=AugmentationConfig(), seed=0, progress=advance
+                engine,
+                root,
+                entries,
+                cache,
+                views=0,
+                augmentation=AugmentationConfig(),
+                seed=0,
+                mean_only=True,
+                progress=advance,
             )
             advance(len(entries), len(entries))
-        return embeddings[:, 0]
+        return embeddings[:, 0, 0]
 
     return embed_plain
 
 
 def embed_folder(
-    config: RunConfig,
-    manifest: Manifest,
-    extractor: FeatureExtractor,
-    backbone: Backbone,
-    weights: WeightsFile,
-    console: Console,
+    config: RunConfig, manifest: Manifest, engine: Engine, cache: EmbeddingCache, console: Console
 ) -> Material:
     """Embed every image that may be learnt from, with its augmented views."""
     entries = learnable(manifest)
     count = len(entries) * (1 + config.views)
     with progress_bar(console, "Embedding views") as advance:
         embeddings = embed(
-            extractor,
+            engine,
             manifest.root,
             entries,
-            EmbeddingCache(config.cache, backbone, weights.sha256),
+            cache,
             views=config.views,
             augmentation=config.augmentation,
             seed=config.seed,
+            mean_only=config.head.pooling == "mean",
             progress=advance,
         )
         advance(count, count)  # those that were kept from an earlier run count too
@@ -157,7 +166,7 @@ def cross_validate(
     with progress_bar(console, "Cross-validation, by patient") as advance:
         return held_out_logits(
             fitter,
-            material.embeddings,
+            material.pooled(config.head.pooling),
             material.truth,
             material.patients,
             folds,
@@ -184,7 +193,7 @@ def leave_batches_out(
     def logits_of(fit: NDArray[np.int64], held_out: NDArray[np.int64]) -> NDArray[np.float32]:
         split = [(fit, held_out)]
         logits, _ = held_out_logits(
-            fitter, material.embeddings, material.truth, material.patients, split, seed=config.seed
+            fitter, material.pooled(config.head.pooling), material.truth, material.patients, split, seed=config.seed
         )
         return logits[held_out]
 
@@ -196,10 +205,10 @@ def leave_batches_out(
     return scores
 
 
-def fit_on_everything(config: RunConfig, fitter: HeadFitter, material: Material, fitted: list[FittedHead]) -> Any:
+def fit_on_everything(config: RunConfig, fitter: HeadFitter, material: Material, fitted: list[FittedHead]) -> DenseHead:
     """The head of the bundle, fitted on all patients for the median of the epochs that the folds found best."""
     return fitter.fit(
-        material.embeddings,
+        material.pooled(config.head.pooling),
         material.truth,
         material.patients,
         seed=config.seed,

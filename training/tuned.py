@@ -10,7 +10,9 @@ from rich.console import Console
 
 from models.backbones import Backbone
 from models.backbones.weights import WeightsFile
+from models.engines import Engine, load_engine
 from models.files import digest
+from models.head import DenseHead
 from models.network import FeatureExtractor
 from training.cache import EmbeddingCache
 from training.config import AugmentationConfig, RunConfig
@@ -18,7 +20,7 @@ from training.embed import embed
 from training.event_log import EventLog
 from training.finetune import fine_tune
 from training.folds import TUNING_SHARE, grouped_hold_out
-from training.head import FittedHead, HeadFitter, head_logits
+from training.head import FittedHead, HeadFitter
 from training.manifest import Manifest
 from training.material import Material
 
@@ -33,49 +35,53 @@ def fine_tuned_head(
     backbone: Backbone,
     fitter: HeadFitter,
     console: Console,
-) -> tuple[list[Split], NDArray[np.float32], list[FittedHead], WeightsFile, Material]:
+) -> tuple[list[Split], NDArray[np.float32], list[FittedHead], Engine, Material]:
     """Fine-tune in place on four fifths of the patients.
 
     Returns:
-        The one split, as a list of folds; logits `(n, classes)` of the held-out fifth, NaN elsewhere; the head; the file
-        that now holds the backbone's weights, in the run's folder; and the plain films as the tuned backbone sees them.
+        The one split, as a list of folds; logits `(n, classes)` of the held-out fifth, NaN elsewhere; the head; an engine
+        with the tuned backbone, whose weights lie in the run's folder; and the plain films as it sees them.
     """
     fit, held_out = grouped_hold_out(material.truth, material.patients, fraction=TUNING_SHARE, seed=config.seed)
     fitted = fitter.fit(
-        material.embeddings[fit],
+        material.pooled(config.head.pooling)[fit],
         material.truth[fit],
         [material.patients[index] for index in fit],
         seed=config.seed,
     )
+    head = fitted.head.to_keras(config.head)
     with console.status(f"Fine-tuning the last {config.fine_tune} blocks of {backbone.id} …"):
         history = fine_tune(
             extractor,
-            fitted.head,
+            head,
             manifest.root,
             material.entries,
             material.truth,
             split=(fit, held_out),
             blocks=config.fine_tune,
+            pooling=config.head.pooling,
             views=config.views,
             augmentation=config.augmentation,
             seed=config.seed,
             callbacks=[EventLog(config.tensorboard, f"{config.name}-fine-tuning")] if config.tensorboard else [],
         )
     weights = _save_weights(extractor, config.run_folder / "backbone.weights.h5")
+    engine = load_engine(backbone, weights, engine=config.engine)
     embeddings = embed(
-        extractor,
+        engine,
         manifest.root,
         material.entries,
-        EmbeddingCache(config.cache, backbone, weights.sha256),
+        EmbeddingCache.of(engine, config.cache),
         views=0,
         augmentation=AugmentationConfig(),
         seed=config.seed,
     )
     logits = np.full((len(material.truth), len(manifest.labels)), np.nan, dtype=np.float32)
-    logits[held_out] = head_logits(fitted.head, embeddings[held_out, 0])
+    tuned, material = DenseHead.of(head), replace(material, embeddings=embeddings)
+    logits[held_out] = tuned.logits(material.pooled(config.head.pooling)[held_out, 0])
     losses = (history["loss"], history["val_loss"])
-    heads = [FittedHead(fitted.head, int(np.argmin(losses[1])) + 1, losses)]
-    return [(fit, held_out)], logits, heads, weights, replace(material, embeddings=embeddings)
+    heads = [FittedHead(tuned, int(np.argmin(losses[1])) + 1, losses)]
+    return [(fit, held_out)], logits, heads, engine, material
 
 
 def _save_weights(extractor: FeatureExtractor, path: Path) -> WeightsFile:

@@ -1,84 +1,24 @@
 """Augmentation generators: views of a film that a detector, a technician or a child's posture could have made.
 
 Every view is a function of (seed, image, number of the view) and of nothing else, so that an interrupted run, another order
-of the files or another batch size gives the same views.
+of the files or another batch size gives the same views. They are made by Pillow and NumPy: on a processor that is several
+times faster than layers of Keras, and hidden behind the backbone (`python -m benchmarks.augmentation`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Final, NamedTuple
 
-import keras
 import numpy as np
-from keras import ops
 from numpy.typing import NDArray
+from PIL import Image
 
+from models.network_input import network_input
 from models.radiograph import read_radiograph
 from models.refusal import RefusedError
 from training.config import AugmentationConfig
 
-
-class Augmentation(NamedTuple):
-    """What happens to each of n films of `size` pixels; the inputs of `FilmAugmentation` after the films.
-
-    Attributes:
-        warp: `(n, 8)`, the projective transform from output to input places, as `keras.ops.image.affine_transform` takes it.
-        tone: `(n, 3)`: exponent, contrast factor, added brightness.
-        noise: `(n, size, size, 1)`, added grey levels.
-        strength: `(n, 1)`: 1 for a view, 0 for the plain film, which then passes exactly as the network sees it later.
-    """
-
-    warp: NDArray[np.float32]
-    tone: NDArray[np.float32]
-    noise: NDArray[np.float32]
-    strength: NDArray[np.float32]
-
-
-class FilmAugmentation(keras.layers.Layer):
-    """Warp, tone and noise on raw pixels: `(n, size, size, 1)` in 0–255 → views of the same, in whole grey levels.
-
-    The geometry is one transform with one interpolation, so a view is no blurrier than a single rotation makes it.
-    """
-
-    def call(self, inputs: Sequence[Any]) -> Any:
-        plain, warp, tone, noise, strength = inputs
-        films = ops.image.affine_transform(plain, warp, interpolation="bilinear", fill_mode="constant", fill_value=0)
-        gamma, contrast, brightness = (tone[:, index, None, None, None] for index in range(3))
-        films = 255 * ops.power(ops.clip(films / 255, 0, 1), gamma)
-        mean = ops.mean(films, axis=(1, 2, 3), keepdims=True)
-        films = (films - mean) * contrast + mean + brightness + noise
-        return ops.where(strength[:, :, None, None] == 0, plain, ops.round(ops.clip(films, 0, 255)))
-
-    def compute_output_shape(self, input_shape: Sequence[Any]) -> Any:
-        return input_shape[0]
-
-
-def draw_augmentation(
-    config: AugmentationConfig, images: Sequence[str], views: Sequence[int], *, seed: int, size: int
-) -> Augmentation:
-    """Draw what happens to each film, given its SHA-256 and the number of its view; view 0 is left as it is."""
-    drawn = [_draw(config, image, view, seed, size) for image, view in zip(images, views, strict=True)]
-    return Augmentation(*(np.stack(parts).astype(np.float32) for parts in zip(*drawn, strict=True)))
-
-
-def _draw(config: AugmentationConfig, image: str, view: int, seed: int, size: int) -> tuple[Any, Any, Any, Any]:
-    if view == 0:
-        return np.array([1, 0, 0, 0, 1, 0, 0, 0]), np.array([1, 1, 0]), np.zeros((size, size, 1)), np.zeros(1)
-    random = np.random.default_rng([seed, view, int(image[:15], 16)])
-
-    def between(limit: float) -> float:
-        return float(random.uniform(-limit, limit))
-
-    rotation, shear = np.deg2rad(between(config.rotation)), np.tan(np.deg2rad(between(config.shear)))
-    zoom, stretch = np.exp(between(config.zoom)), np.exp(between(config.zoom / 2))
-    mirror = -1 if config.flip and random.random() < 0.5 else 1
-    matrix = np.array([[np.cos(rotation), -np.sin(rotation)], [np.sin(rotation), np.cos(rotation)]])
-    matrix = matrix @ np.array([[mirror * zoom * stretch, shear], [0, zoom]])
-    centre = np.full(2, (size - 1) / 2)
-    offset = centre - matrix @ centre + size * np.array([between(config.shift), between(config.shift)])
-    warp = np.array([*matrix[0], offset[0], *matrix[1], offset[1], 0, 0])
-    tone = np.array([np.exp(between(config.gamma)), np.exp(between(config.contrast)), between(config.brightness)])
-    return warp, tone, random.standard_normal((size, size, 1)) * random.uniform(0, config.noise), np.ones(1)
+_WHITE: Final = 255
 
 
 class Film(NamedTuple):
@@ -89,55 +29,71 @@ class Film(NamedTuple):
     label: int = 0
 
 
-class FilmViews(keras.utils.PyDataset):
-    """Batches of views, each film decoded once for all its views, in a background thread of Keras.
+def film_views(
+    film: Film, views: Sequence[int], *, config: AugmentationConfig, seed: int, size: int
+) -> NDArray[np.float32]:
+    """Decode a film once and give its views by number, `(views, size, size, 1)` in 0–255; view 0 is the plain film.
 
-    An item is `(inputs, labels)`, the inputs named as `augmented` names them; the films in it are float32
-    `(n, size, size, 1)` in 0–255, already resized by the network's own layer.
+    Raises:
+        OSError: where the film can no longer be read.
     """
-
-    def __init__(
-        self,
-        films: Sequence[tuple[Film, Sequence[int]]],
-        resize: Any,
-        *,
-        config: AugmentationConfig,
-        seed: int,
-        films_per_batch: int,
-    ) -> None:
-        super().__init__(workers=1, use_multiprocessing=False, max_queue_size=4)
-        self._films = films
-        self._resize = resize
-        self._size = resize.output_shape[1]
-        self._config = config
-        self._seed = seed
-        self._films_per_batch = films_per_batch
-
-    def __len__(self) -> int:
-        return -(-len(self._films) // self._films_per_batch)
-
-    def __getitem__(self, index: int) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.int64]]:
-        chosen = self._films[index * self._films_per_batch : (index + 1) * self._films_per_batch]
-        pixels = np.concatenate([np.asarray(self._resize(_decode(film.path)[None, :, :, None])) for film, _ in chosen])
-        repeats = [len(views) for _, views in chosen]
-        images = [film.sha256 for film, views in chosen for _ in views]
-        numbers = [view for _, views in chosen for view in views]
-        augmentation = draw_augmentation(self._config, images, numbers, seed=self._seed, size=self._size)
-        labels = np.repeat(np.array([film.label for film, _ in chosen], dtype=np.int64), repeats)
-        return {"films": np.repeat(pixels, repeats, axis=0), **augmentation._asdict()}, labels
-
-
-def _decode(path: Path) -> NDArray[np.uint8]:
     try:
-        return read_radiograph(path).pixels
+        plain = network_input(read_radiograph(film.path).pixels, size)
     except RefusedError as error:
         raise OSError(
-            f"{path} could be read when the folder was listed, and no longer: {error} Run it again."
+            f"{film.path} could be read when the folder was listed, and no longer: {error} Run it again."
         ) from error
+    draws = (np.random.default_rng([seed, view, int(film.sha256[:15], 16)]) for view in views)
+    return np.stack([augment(plain, config, draw) if view else plain for view, draw in zip(views, draws, strict=True)])
 
 
-def augmented(size: int) -> tuple[dict[str, Any], Any]:
-    """Symbolic inputs named as an item of `FilmViews` names them, and the augmented pixels `(n, size, size, 1)`."""
-    shapes = {"films": (size, size, 1), "warp": (8,), "tone": (3,), "noise": (size, size, 1), "strength": (1,)}
-    inputs = {name: keras.Input(shape, name=name) for name, shape in shapes.items()}
-    return inputs, FilmAugmentation(name="augmentation")(list(inputs.values()))
+def augment(plain: NDArray[np.float32], config: AugmentationConfig, draw: np.random.Generator) -> NDArray[np.float32]:
+    """Warp, tone and noise: a film `(size, size, 1)` in 0–255 → a view of the same, in whole grey levels.
+
+    The geometry is one transform with one interpolation, so a view is no blurrier than a single rotation makes it.
+    """
+    size = len(plain)
+    film = Image.fromarray(np.rint(plain[..., 0]).astype(np.uint8))
+    coefficients = _draw_warp(config, draw, size)
+    film = film.transform(
+        (size, size), Image.Transform.AFFINE, coefficients, resample=Image.Resampling.BILINEAR, fillcolor=0
+    )
+    gamma, contrast, brightness = (
+        float(draw.uniform(-limit, limit)) for limit in (config.gamma, config.contrast, config.brightness)
+    )
+    curve = _WHITE * np.power(np.arange(_WHITE + 1, dtype=np.float32) / _WHITE, np.float32(np.exp(gamma)))
+    view = curve[np.asarray(film)]
+    mean = view.mean()
+    view = (view - mean) * np.float32(np.exp(contrast)) + (mean + np.float32(brightness))
+    view += draw.standard_normal(view.shape, dtype=np.float32) * np.float32(draw.uniform(0, config.noise))
+    return np.rint(np.clip(view, 0, _WHITE, out=view), out=view)[..., None]
+
+
+def _draw_warp(config: AugmentationConfig, draw: np.random.Generator, size: int) -> tuple[float, ...]:
+    """Where each place of the view comes from in the film: `(a, b, c, d, e, f)` as Pillow takes them."""
+
+    def between(limit: float) -> float:
+        return float(draw.uniform(-limit, limit))
+
+    rotation, shear = np.deg2rad(between(config.rotation)), np.tan(np.deg2rad(between(config.shear)))
+    zoom, stretch = np.exp(between(config.zoom)), np.exp(between(config.zoom / 2))
+    mirror = -1 if config.flip and draw.random() < 0.5 else 1
+    matrix = np.array([[np.cos(rotation), -np.sin(rotation)], [np.sin(rotation), np.cos(rotation)]])
+    matrix = matrix @ np.array([[mirror * zoom * stretch, shear], [0, zoom]])
+    centre = np.full(2, size / 2)
+    offset = centre - matrix @ centre + size * np.array([between(config.shift), between(config.shift)])
+    return (*matrix[0].tolist(), float(offset[0]), *matrix[1].tolist(), float(offset[1]))
+
+
+def batched(films: Sequence[tuple[Film, Sequence[int]]], *, views: int) -> Iterator[list[tuple[Film, Sequence[int]]]]:
+    """Group films with the numbers of their views, about so many views to a batch."""
+    batch: list[tuple[Film, Sequence[int]]] = []
+    count = 0
+    for film, numbers in films:
+        batch.append((film, numbers))
+        count += len(numbers)
+        if count >= views:
+            yield batch
+            batch, count = [], 0
+    if batch:
+        yield batch

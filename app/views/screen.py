@@ -113,8 +113,9 @@ def show_model_status(loading: "Future[Predictor]") -> None:
             st.session_state.model_was_loading = True
         elif st.session_state.pop("model_was_loading", False):
             st.rerun()
-        elif wait_for(loading):
-            st.html(drawing.model_status(f"Model ready: bundle {spec.name}", ready=True))
+        elif predictor := wait_for(loading):
+            engine = f"{predictor.engine.name}, {predictor.engine.precision}"
+            st.html(drawing.model_status(f"Model ready: bundle {spec.name} on {engine}", ready=True))
 
     status()
 

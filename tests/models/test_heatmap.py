@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.head import HeadGradient
+from models.head import DenseHead
 from models.heatmap import closed_form_heatmap, overlay
 from models.network import build_network
 from models.predictor import Predictor
@@ -61,7 +61,7 @@ def test_it_is_grad_cam_of_every_class(
     name: str, label: int, extractor: Any, bundles: Any, films: list[Radiograph]
 ) -> None:
     head = bundles.heads[name]
-    network, gradient = build_network(extractor, head), HeadGradient.of(head)
+    network, gradient = build_network(extractor, head), DenseHead.of(head).gradient
     expected = [_grad_cam(extractor, head, film, label) for film in films]
     assert any(heat.max() == 1 for heat in expected)
     for film, heat in zip(films, expected, strict=True):

@@ -1,6 +1,7 @@
 """The network is one flat graph on a frozen backbone, and a head that was standardised needs no standardisation."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -9,8 +10,8 @@ import pytest
 
 from models.backbones import get_backbone
 from models.calibration import Calibration
-from models.head import HeadConfig, HeadGradient, build_head, fold_standardisation
-from models.network import FeatureExtractor, build_export, build_network, embedder
+from models.head import POOLINGS, DenseHead, HeadConfig, build_head, select_pooling
+from models.network import FeatureExtractor, build_export, build_network, pooled_outputs
 
 SIZE = get_backbone("efficientnet_lite0").embedding_size
 
@@ -41,7 +42,16 @@ def test_the_embedding_is_the_mean_of_the_feature_map(extractor: FeatureExtracto
     assert outputs["embedding"].shape == (2, SIZE)
     assert outputs["logits"].shape == (2, 2)
     assert np.allclose(outputs["embedding"], outputs["feature_map"].mean((1, 2)), atol=1e-5)
-    assert np.allclose(outputs["embedding"], embedder(extractor)(pixels), atol=1e-5)
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_every_pooling_is_that_of_the_engines(pooling: str, extractor: FeatureExtractor, pixels: np.ndarray) -> None:
+    config = HeadConfig(width=0, pooling=pooling)
+    head = build_head(config.input_size(SIZE), 2, config)
+    embedding = build_network(extractor, head, pooling=pooling)(pixels)["embedding"].numpy()
+    pooled = keras.Model(extractor.features.input, pooled_outputs(extractor.features.output))(pixels)[1].numpy()
+    assert embedding.shape == (2, config.input_size(SIZE))
+    assert np.allclose(embedding, select_pooling(pooled, pooling), atol=1e-5)
 
 
 def test_the_statistics_of_the_backbone_stay_when_it_is_called_for_training(
@@ -58,7 +68,7 @@ def test_the_exported_network_takes_any_size_and_gives_calibrated_probabilities(
     network = build_export(extractor, head, replace(calibration, bias=(0.1, 0.2, -0.3)))
     for shape in ((1, 50, 80, 1), (2, 300, 224, 1)):
         images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-        logits = head(embedder(extractor)(extractor.resize(images))).numpy()
+        logits = build_network(extractor, head)(extractor.resize(images))["logits"].numpy()
         expected = np.exp(0.5 * logits + np.array([0.1, 0.2, -0.3]))
         assert network(images).numpy() == pytest.approx(expected / expected.sum(-1, keepdims=True), abs=1e-5)
 
@@ -70,8 +80,19 @@ def test_a_folded_head_takes_the_embedding_as_it_is(width: int) -> None:
     embedding = dice.normal(size=(5, SIZE)).astype(np.float32)
     head = _head(width)
     expected = head((embedding - mean) / deviation).numpy()
-    fold_standardisation(head, mean, deviation)
-    assert np.allclose(head(embedding), expected, atol=1e-4)
+    folded = DenseHead.of(head).without_standardisation(mean, deviation)
+    assert np.allclose(folded.logits(embedding), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("width", [0, 4])
+def test_a_head_in_plain_numbers_is_the_keras_head(width: int, tmp_path: Path) -> None:
+    head, embedding = _head(width, 3), np.random.default_rng(4).normal(size=(6, SIZE)).astype(np.float32)
+    expected = head(embedding).numpy()
+    assert np.allclose(DenseHead.of(head).logits(embedding), expected, atol=1e-4)
+    assert np.allclose(DenseHead.of(head).to_keras(HeadConfig(width=width))(embedding), expected, atol=1e-6)
+    head.save_weights(str(tmp_path / "head.weights.h5"))
+    read = DenseHead.load(tmp_path / "head.weights.h5", embedding_size=SIZE, classes=3, width=width)
+    assert np.allclose(read.logits(embedding), expected, atol=1e-4)
 
 
 @pytest.mark.parametrize(("width", "classes"), [(0, 2), (4, 2), (4, 3)])
@@ -80,14 +101,14 @@ def test_the_gradient_is_the_slope_of_the_score(width: int, classes: int) -> Non
     head, dice = _head(width, classes), np.random.default_rng(2)
     embedding = dice.normal(size=SIZE).astype(np.float32)
     for label in range(classes):
-        gradient = HeadGradient.of(head)(embedding, label)
+        gradient = DenseHead.of(head).gradient(embedding, label)
         step = 1e-3 * gradient / np.linalg.norm(gradient)
         logits = head(np.stack([embedding + step, embedding - step])).numpy().astype(np.float64)
         score = logits[:, label] - np.delete(logits, label, axis=1).mean(1)
         assert (score[0] - score[1]) / 2e-3 == pytest.approx(np.linalg.norm(gradient), rel=0.02)
 
 
-@pytest.mark.parametrize("options", [{"width": -1}, {"dropout": 1.0}, {"dropout": -0.1}])
+@pytest.mark.parametrize("options", [{"width": -1}, {"dropout": 1.0}, {"dropout": -0.1}, {"pooling": "median"}])
 def test_an_impossible_head_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="must be"):
         HeadConfig(**options)

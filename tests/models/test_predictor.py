@@ -11,11 +11,12 @@ import pytest
 
 from models.backbones import get_backbone
 from models.backbones.weights import WeightsError, find_weights
+from models.batching import BATCH_SIZE
 from models.bundle import BUNDLES_VARIABLE, HEAD_FILE, BundleError, BundleSpec, load_bundle, save_bundle
 from models.head import HeadConfig
-from models.network import embedder
+from models.network import build_network
 from models.prediction import Prediction
-from models.predictor import BATCH_SIZE, Predictor
+from models.predictor import Predictor
 from models.radiograph import Radiograph
 
 Films = list[Radiograph]
@@ -30,7 +31,7 @@ def test_probabilities_are_the_calibrated_head_of_the_backbone(
 ) -> None:
     """Computed here once more from the parts: resize, backbone, head, and the formulas of the two calibrations."""
     pixels = np.concatenate([extractor.resize(film.pixels[None, :, :, None]) for film in films])
-    embedding = embedder(extractor)(pixels)
+    embedding = build_network(extractor, bundles.heads["two"])(pixels)["embedding"]
 
     logits = bundles.heads["two"](embedding).numpy()
     pneumonia = 1 / (1 + np.exp(-(0.7 * (logits[:, 1] - logits[:, 0]) - 0.4)))

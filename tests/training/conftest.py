@@ -12,6 +12,7 @@ import pytest
 from models.backbones import get_backbone
 from models.backbones.weights import WEIGHTS_VARIABLE, WeightsFile, find_weights
 from models.bundle import BUNDLES_VARIABLE, Bundle, load_bundle
+from models.engines import Engine, load_engine
 from models.network import FeatureExtractor, build_feature_extractor
 from tests.training.films import write_film, write_published
 from training.__main__ import main
@@ -127,6 +128,12 @@ def trained_on_three(workshop: Workshop, tmp_path_factory: pytest.TempPathFactor
 def weights() -> WeightsFile:
     """The vendored weights."""
     return find_weights(get_backbone("efficientnet_lite0"))
+
+
+@pytest.fixture(scope="session")
+def engine(weights: WeightsFile) -> Engine:
+    """What runs the vendored backbone where there is no GPU."""
+    return load_engine(get_backbone("efficientnet_lite0"), weights, engine="openvino")
 
 
 @pytest.fixture(scope="session")

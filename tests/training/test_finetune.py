@@ -12,16 +12,18 @@ from rich.console import Console
 from models.backbones import get_backbone
 from models.backbones.weights import WeightsFile
 from models.bundle import BUNDLES_VARIABLE
+from models.engines import Engine
 from models.files import digest
 from models.head import HeadConfig
-from models.network import FeatureExtractor, build_feature_extractor, embedder
+from models.network import FeatureExtractor, build_feature_extractor
 from models.predictor import Predictor
 from models.radiograph import read_radiograph
 from tests.training.conftest import Workshop
 from tests.training.films import write_published
+from training.cache import EmbeddingCache
 from training.config import HeadTraining, RunConfig
 from training.finetune import block_names, unfreeze
-from training.head import FittedHead, HeadFitter, head_logits
+from training.head import FittedHead, HeadFitter
 from training.manifest import read_manifest
 from training.material import Material
 from training.train import embed_folder
@@ -47,7 +49,7 @@ class Tuned:
 
 
 @pytest.fixture(scope="module")
-def tuned(tmp_path_factory: pytest.TempPathFactory, weights: WeightsFile) -> Tuned:
+def tuned(tmp_path_factory: pytest.TempPathFactory, engine: Engine) -> Tuned:
     """The last two blocks, fine-tuned on the plain films of 24 images."""
     root = write_published(tmp_path_factory.mktemp("few"), images=12)
     places = tmp_path_factory.mktemp("places")
@@ -63,12 +65,12 @@ def tuned(tmp_path_factory: pytest.TempPathFactory, weights: WeightsFile) -> Tun
         head_training=training,
     )
     manifest, console = read_manifest(root), Console(quiet=True)
-    extractor = build_feature_extractor(LITE, weights)
-    material = embed_folder(config, manifest, extractor, LITE, weights, console)
+    extractor = build_feature_extractor(LITE, engine.weights)
+    material = embed_folder(config, manifest, engine, EmbeddingCache.of(engine, config.cache), console)
     fitter = HeadFitter(LITE.embedding_size, 2, config=config.head, training=training)
-    folds, logits, fitted, saved, seen = fine_tuned_head(config, manifest, material, extractor, LITE, fitter, console)
+    folds, logits, fitted, running, seen = fine_tuned_head(config, manifest, material, extractor, LITE, fitter, console)
     ((fit, held_out),) = folds
-    return Tuned(root, material, extractor, fit, held_out, logits, fitted[0], saved, seen)
+    return Tuned(root, material, extractor, fit, held_out, logits, fitted[0], running.weights, seen)
 
 
 def block(name: str) -> str:
@@ -107,15 +109,15 @@ def test_only_held_out_images_have_logits(tuned: Tuned) -> None:
 def test_the_saved_weights_are_those_that_were_trained(tuned: Tuned) -> None:
     assert tuned.weights.source == "fine-tuned"
     assert tuned.weights.sha256 == digest(tuned.weights.path)
-    loaded = embedder(build_feature_extractor(LITE, tuned.weights))
-    in_memory = embedder(tuned.extractor)
-    frozen = tuned.material.embeddings
+    loaded = build_feature_extractor(LITE, tuned.weights).features
+    frozen = tuned.material.pooled("mean")
     for index in tuned.held_out:
         path = tuned.root / tuned.material.entries[index].path
         pixels = tuned.extractor.resize(read_radiograph(path).pixels[None, :, :, None])
-        embedding = np.asarray(in_memory(pixels))
-        np.testing.assert_allclose(np.asarray(loaded(pixels)), embedding, atol=1e-5)
-        np.testing.assert_allclose(head_logits(tuned.fitted.head, embedding)[0], tuned.logits[index], atol=1e-4)
+        feature_map = np.asarray(tuned.extractor.features(pixels))
+        np.testing.assert_allclose(np.asarray(loaded(pixels)), feature_map, atol=1e-5)
+        embedding = feature_map.mean(axis=(1, 2))
+        np.testing.assert_allclose(tuned.fitted.head.logits(embedding)[0], tuned.logits[index], atol=1e-3)
         assert np.abs(embedding[0] - frozen[index, 0]).max() > 1e-4, "the backbone did learn"
 
 

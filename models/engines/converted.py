@@ -1,0 +1,108 @@
+"""Backbones in OpenVINO's form, converted once for each set of weights and kept in the cache.
+
+Converting needs TensorFlow, for some seconds; it runs in a process of its own, so that whoever asked stays small.
+"""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from models.backbones import Backbone
+from models.backbones.weights import WeightsError, WeightsFile, find_weights
+from models.files import cache_folder, digest, write_atomically
+
+_NETWORK: Final = "backbone.xml"
+_FILES: Final = (_NETWORK, "backbone.bin")
+_DIGESTS: Final = "digests.json"
+_NOTES: Final = "notes.json"
+_FORM: Final = 1  # raised when the graph that is converted changes
+_ROOT: Final = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class ConvertedBackbone:
+    """A folder with a converted backbone, its files verified."""
+
+    folder: Path
+
+    @property
+    def network(self) -> Path:
+        """What OpenVINO reads: pixels `(n, size, size, 1)` → feature map `(n, h, w, d)`, pooled `(n, 2, d)`."""
+        return self.folder / _NETWORK
+
+    def recall(self, name: str) -> float | None:
+        """A number that was found out about it on a processor like this one."""
+        try:
+            found = json.loads((self.folder / _NOTES).read_text(encoding="utf-8"))[name]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return float(found) if isinstance(found, int | float) else None
+
+    def remember(self, name: str, value: float) -> None:
+        """Keep a number for next time, where the folder can be written to."""
+        try:
+            write_atomically(self.folder / _NOTES, json.dumps({name: value}))
+        except OSError:
+            return  # it is found out anew next time
+
+
+def converted_backbone(backbone: Backbone, weights: WeightsFile) -> ConvertedBackbone:
+    """Find a backbone in OpenVINO's form, or convert it; what is damaged is converted anew.
+
+    Raises:
+        WeightsError: where the conversion fails, as with weights of another architecture.
+    """
+    folder = cache_folder() / "engines" / f"{backbone.id}-{_key(backbone, weights)}"
+    if not _is_whole(folder):
+        _convert_apart(backbone, weights, folder)
+    return ConvertedBackbone(folder)
+
+
+def convert_backbone(backbone: Backbone, weights: Path, folder: Path) -> None:
+    """Write a backbone in OpenVINO's form into `folder`, whole or not at all; loads TensorFlow."""
+    import keras
+
+    from models.network import build_feature_extractor, pooled_outputs
+
+    features = build_feature_extractor(backbone, find_weights(backbone, weights=weights)).features
+    network = keras.Model(features.input, pooled_outputs(features.output))
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".converting-") as scratch:
+        place = Path(scratch) / "backbone"
+        place.mkdir()
+        network.export(str(place / _NETWORK), format="openvino", verbose=False)
+        digests = {name: digest(place / name) for name in _FILES}
+        (place / _DIGESTS).write_text(json.dumps(digests), encoding="utf-8")
+        if not _is_whole(folder):  # another process may have been faster
+            shutil.rmtree(folder, ignore_errors=True)
+            place.rename(folder)
+
+
+def _convert_apart(backbone: Backbone, weights: WeightsFile, folder: Path) -> None:
+    command = [sys.executable, "-m", "models", "convert", backbone.id, str(weights.path.absolute()), str(folder)]
+    done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        reason = done.stderr.strip().splitlines()[-1:] or ["it was ended from outside"]
+        raise WeightsError(f"The backbone {backbone.id} could not be made ready for OpenVINO: {reason[0]}")
+
+
+def _key(backbone: Backbone, weights: WeightsFile) -> str:
+    """Everything that decides what the converted network computes."""
+    parts = (backbone.id, backbone.input_size, backbone.mean, backbone.deviation, backbone.taps, weights.sha256)
+    basis = f"{parts} {version('openvino')} {version('keras')} {_FORM}"
+    return hashlib.sha256(basis.encode()).hexdigest()[:16]
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        digests = json.loads((folder / _DIGESTS).read_text(encoding="utf-8"))
+        return bool(digests) and all(digest(folder / name) == digests[name] for name in _FILES)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False

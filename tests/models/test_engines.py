@@ -1,0 +1,137 @@
+"""Two engines, one answer: what runs a backbone changes its speed and nothing else."""
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from models.backbones import get_backbone
+from models.backbones.weights import WeightsError, WeightsFile, find_weights
+from models.batching import BATCH_SIZE, SharedEngine
+from models.engines import Engine, load_engine
+from models.engines.converted import converted_backbone
+from models.engines.openvino_engine import SMALLEST_COSINE, probe_films, smallest_cosine
+from models.files import CACHE_VARIABLE, digest
+from models.network import build_feature_extractor
+from models.predictor import Predictor
+from models.radiograph import read_radiograph
+
+ROOT = Path(__file__).parents[2]
+SAMPLES = sorted(path for path in (ROOT / "data_samples").iterdir() if path.suffix in (".jpeg", ".png", ".dcm"))
+LITE = get_backbone("efficientnet_lite0")
+
+
+@pytest.fixture(scope="module")
+def pixels() -> NDArray[np.float32]:
+    return probe_films(LITE.input_size)
+
+
+@pytest.fixture(scope="module")
+def openvino() -> Engine:
+    return load_engine(LITE, find_weights(LITE), engine="openvino")
+
+
+def test_both_engines_see_the_same(openvino: Engine, pixels: NDArray[np.float32]) -> None:
+    keras = load_engine(LITE, find_weights(LITE), engine="keras")
+    ours, theirs = openvino.run(pixels), keras.run(pixels)
+    assert (openvino.name, keras.name) == ("openvino", "keras")
+    assert smallest_cosine(ours.pooled, theirs.pooled) >= SMALLEST_COSINE
+    if openvino.precision == "f32":
+        assert np.allclose(ours.feature_map, theirs.feature_map, atol=1e-3)
+    assert np.allclose(ours.pooled[:, 0], ours.feature_map.mean(axis=(1, 2)), atol=1e-3)
+    assert np.allclose(ours.pooled[:, 1], ours.feature_map.max(axis=(1, 2)), atol=1e-3)
+
+
+@pytest.mark.parametrize("engine", ["keras", "openvino"])
+def test_every_sample_is_judged_alike_by_every_engine(engine: str) -> None:
+    films = [read_radiograph(path) for path in SAMPLES]
+    exact = Predictor.load(engine="openvino-f32").predict(films, heatmaps=True)
+    for one, other in zip(Predictor.load(engine=engine).predict(films, heatmaps=True), exact, strict=True):
+        assert one.probabilities == pytest.approx(other.probabilities, abs=0.005)
+        assert one.verdict == other.verdict
+        assert np.abs(one.heatmap - other.heatmap).max() < 0.05
+
+
+@pytest.fixture(scope="module")
+def random_resnet(tmp_path_factory: pytest.TempPathFactory) -> WeightsFile:
+    """ResNet-50 at its random start, as a file."""
+    path = tmp_path_factory.mktemp("weights") / "resnet.weights.h5"
+    build_feature_extractor(get_backbone("resnet50"), None).weighted_layers.save_weights(str(path))
+    return WeightsFile(path, digest(path), "custom")
+
+
+def test_bfloat16_is_taken_only_where_the_embeddings_stay_the_same(random_resnet: WeightsFile) -> None:
+    backbone = get_backbone("resnet50")
+    films = probe_films(backbone.input_size)
+    exact = load_engine(backbone, random_resnet, engine="openvino-f32")
+    fast = load_engine(backbone, random_resnet, engine="openvino")
+    assert exact.precision == "f32"
+    assert smallest_cosine(exact.run(films).pooled, fast.run(films).pooled) >= SMALLEST_COSINE
+    cosine = converted_backbone(backbone, random_resnet).recall("bf16_cosine")
+    if cosine is not None:  # the processor has bfloat16
+        assert fast.precision == ("bf16" if cosine >= SMALLEST_COSINE else "f32")
+
+
+def test_prediction_imports_no_tensorflow() -> None:
+    script = "import sys; from models.__main__ import main; main(sys.argv[1:]); print('tensorflow' in sys.modules)"
+    command = [sys.executable, "-c", script, "predict", str(SAMPLES[0]), "--engine", "openvino", "--csv", "-"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False"
+
+
+def test_a_damaged_conversion_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, openvino: Engine, pixels: NDArray[np.float32]
+) -> None:
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
+    first = converted_backbone(LITE, find_weights(LITE))
+    network = first.network.read_bytes()
+    first.network.write_bytes(network[:-9])
+    again = load_engine(LITE, find_weights(LITE), engine="openvino-f32").run(pixels[:1])
+    assert first.network.stat().st_size == len(network)
+    assert smallest_cosine(again.pooled, openvino.run(pixels[:1]).pooled) >= SMALLEST_COSINE
+
+
+def test_weights_that_do_not_fit_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
+    path = tmp_path / "wrong.npz"
+    np.savez(path, nothing=np.zeros(3))
+    with pytest.raises(WeightsError, match=r"could not be made ready.*does not hold weights"):
+        load_engine(LITE, WeightsFile(path, digest(path), "custom"), engine="openvino")
+    assert not list((tmp_path / "cache").rglob("*.xml"))
+
+
+def test_an_unknown_engine_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"must be one of auto, keras, openvino, openvino-f32\. Received: 'cuda'"):
+        load_engine(LITE, find_weights(LITE), engine="cuda")
+
+
+def test_each_caller_gets_its_own_films(openvino: Engine, pixels: NDArray[np.float32]) -> None:
+    shared = SharedEngine(openvino)
+    alone = [shared.run([film])[0].pooled for film in pixels]
+
+    def ask(number: int) -> list[NDArray[np.float32]]:
+        return [one.pooled for one in shared.run([pixels[number % 8], pixels[(number + 3) % 8]])]
+
+    with ThreadPoolExecutor(8) as callers:
+        for number, (first, second) in enumerate(callers.map(ask, range(40))):
+            assert np.allclose(first, alone[number % 8], atol=1e-3)
+            assert np.allclose(second, alone[(number + 3) % 8], atol=1e-3)
+
+
+def test_more_films_than_a_batch_come_back_in_order(openvino: Engine, pixels: NDArray[np.float32]) -> None:
+    chosen = [number % 8 for number in range(BATCH_SIZE + 3)]
+    found = SharedEngine(openvino).run([pixels[number] for number in chosen])
+    expected = openvino.run(pixels).pooled
+    assert np.allclose(np.stack([one.pooled for one in found]), expected[chosen], atol=1e-3)
+
+
+def test_a_pass_that_fails_leaves_nothing_behind(openvino: Engine, pixels: NDArray[np.float32]) -> None:
+    shared = SharedEngine(openvino)
+    alone = shared.run([pixels[0]])[0].pooled
+    with pytest.raises(ValueError, match="same shape"):
+        shared.run([pixels[0], pixels[1][:100]])
+    assert np.allclose(shared.run([pixels[0]])[0].pooled, alone, atol=1e-3)
