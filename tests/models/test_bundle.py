@@ -14,6 +14,7 @@ import pytest
 from models.bundle import (
     BUNDLES_VARIABLE,
     HEAD_FILE,
+    SCHEMA_VERSION,
     BundleError,
     BundleSpec,
     bundle_roots,
@@ -152,7 +153,7 @@ def test_an_edited_description(old: str, new: str, folder: Path) -> None:
         (lambda raw: raw.update(positive="VIRUS"), "positive must be one of"),
         (lambda raw: raw.update(positive=None), "operating points need a positive label"),
         (lambda raw: raw.update(default_operating_point="best"), "default_operating_point must be one of"),
-        (lambda raw: raw.update(schema_version=2), "schema version must be 1. Received: 2"),
+        (lambda raw: raw.update(schema_version=1), f"schema version must be {SCHEMA_VERSION}. Received: 1"),
         (lambda raw: raw.pop("schema_version"), "'schema_version'"),
         (lambda raw: raw.update(files=7), "cannot be used"),
         (lambda raw: raw.update(labels=7), "cannot be used"),
