@@ -1,6 +1,7 @@
 """Losses as an event file of TensorBoard, written without that package: any TensorBoard can read it, none is needed here."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,3 +33,13 @@ class EventLog(keras.callbacks.Callback):
     def _write(self, **content: Any) -> None:
         self._writer.write(tf.compat.v1.Event(wall_time=time.time(), **content).SerializeToString())
         self._writer.flush()
+
+
+def write_losses(folder: Path, name: str, losses: tuple[Sequence[float], Sequence[float]]) -> None:
+    """Write the training and, where there are any, the validation losses of a fit that is over."""
+    log = EventLog(folder, name)
+    log.on_train_begin()
+    for epoch, training in enumerate(losses[0]):
+        validation = {"val_loss": losses[1][epoch]} if losses[1] else {}
+        log.on_epoch_end(epoch, {"loss": training, **validation})
+    log.on_train_end()

@@ -1,57 +1,33 @@
 """Fitting the dense head on embeddings: seconds, because the backbone has done its work."""
 
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from models.head import DenseHead, HeadConfig, build_head
+from models.head import HeadConfig
 from training.config import HeadTraining
-from training.folds import STOPPING_SHARE, grouped_hold_out
+from training.folds import Split
+from training.lesson import FittedHead, Lesson, Part
+from training.stack import Candidate, HeadStack
 
-Examples = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
-History = dict[str, list[float]]
 
-
-class FittedHead(NamedTuple):
-    """A head that takes embeddings as they are, and how it came about.
+@dataclass(frozen=True)
+class HeadFitter:
+    """Fits heads of one architecture.
 
     Attributes:
-        head: the head.
-        epochs: passes after which it was best.
-        losses: training and validation loss after each pass; the second is empty where nothing was held out.
-    """
-
-    head: DenseHead
-    epochs: int
-    losses: tuple[list[float], list[float]]
-
-
-class HeadFitter:
-    """Fits heads of one architecture, one after the other.
-
-    They share one compiled step: tracing it takes longer than fitting a head, and a step for each head would make
-    TensorFlow warn of that.
-
-    Args:
-        embedding_size: d.
         classes: how many.
         config: the architecture.
         training: how to fit.
     """
 
-    def __init__(self, embedding_size: int, classes: int, *, config: HeadConfig, training: HeadTraining) -> None:
-        self._build = partial(build_head, embedding_size, classes, config)
-        self.classes = classes
-        self._training = training
-        self._fall = _CosineFall(training.learning_rate)
-        self._head = self._build(l2=training.l2)
-        loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=training.label_smoothing)
-        # XLA would spend longer compiling than the head spends learning.
-        self._head.compile(keras.optimizers.Adam(self._fall), loss=loss, jit_compile=False)
+    classes: int
+    config: HeadConfig
+    training: HeadTraining
 
     def fit(
         self,
@@ -61,89 +37,115 @@ class HeadFitter:
         *,
         seed: int,
         epochs: int | None = None,
-        callbacks: Sequence[Any] = (),
     ) -> FittedHead:
-        """Fit a head on the views of images, `(images, views, d)`; the same seed gives the same head.
+        """Fit a head on the views of images, `(images, views, d)`; the same seed gives the same head."""
+        everything = Part(np.arange(len(labels)), seed)
+        return self.fit_parts(embeddings, labels, patients, [everything], epochs=epochs)[0]
 
-        Without `epochs`, a seventh of the patients is held out and fitting stops when their loss, on plain films, no
-        longer falls; with it, exactly so many passes are made over all patients.
-        """
-        if epochs is None:
-            fit, held_out = grouped_hold_out(labels, patients, fraction=STOPPING_SHARE, seed=seed)
-        else:
-            fit, held_out = np.arange(len(labels)), np.array([], dtype=np.int64)
-        mean, deviation = _statistics(embeddings[fit])
-        weights = _class_weights(labels[fit], self.classes) if self._training.class_weights else np.ones(self.classes)
-        self._start_afresh(seed)
-        history = self._run(
-            _examples((embeddings[fit] - mean) / deviation, labels[fit], weights),
-            _examples((embeddings[held_out, :1] - mean) / deviation, labels[held_out], weights),
-            epochs,
-            callbacks,
+    def fit_parts(
+        self,
+        embeddings: NDArray[np.float32],
+        labels: NDArray[np.int64],
+        patients: Sequence[str],
+        parts: Sequence[Part],
+        *,
+        epochs: int | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> list[FittedHead]:
+        """Fit a head on each part; see `fit_side_by_side`."""
+        candidate = Candidate(self.config, self.training)
+        rows = fit_side_by_side(
+            embeddings,
+            labels,
+            patients,
+            parts,
+            [candidate],
+            classes=self.classes,
+            epochs=epochs,
+            progress=progress,
         )
-        kept = DenseHead.of(self._head).without_standardisation(mean, deviation)
-        validation = history.get("val_loss", [])
-        best = int(np.argmin(validation)) + 1 if validation else len(history["loss"])
-        return FittedHead(kept, best, (history["loss"], validation))
+        return [heads[0] for heads in rows]
 
-    def _start_afresh(self, seed: int) -> None:
-        """Put everything that fitting moves where a newly built head has it."""
-        keras.utils.set_random_seed(seed)
-        new = self._build(seed=seed)
-        self._head.set_weights(new.get_weights())
-        for old, fresh in zip(self._head.layers, new.layers, strict=True):
-            if isinstance(old, keras.layers.Dropout) and old.rate:
-                old.seed_generator.state.assign(fresh.seed_generator.state)
-        for variable in self._head.optimizer.variables:
-            variable.assign(keras.ops.zeros_like(variable))
 
-    def _run(self, fit: Examples, held_out: Examples, epochs: int | None, callbacks: Sequence[Any]) -> History:
-        training, (views, targets, weights) = self._training, fit
+def fit_side_by_side(
+    embeddings: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    patients: Sequence[str],
+    parts: Sequence[Part],
+    candidates: Sequence[Candidate],
+    *,
+    classes: int,
+    epochs: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[list[FittedHead]]:
+    """Fit a head of each candidate on each part of the images, all of them in one compiled step.
+
+    Heads know nothing of each other: each has its own standardisation, batches, class weights and end, and is what it
+    would be if it were fitted alone. Without `epochs`, a seventh of a part's patients is held out and a head stops when
+    their loss, on plain films, no longer falls; with it, exactly so many passes are made over all patients of the part.
+
+    Args:
+        embeddings: `(images, views, d)`, the plain film first; never copied whole.
+        labels: `(images,)`.
+        patients: the patient of each image.
+        parts: what to fit on.
+        candidates: they may differ in dropout, weight decay and class weights.
+        classes: how many.
+        epochs: passes to make.
+        progress: called with the steps done and the steps there may be.
+
+    Returns:
+        For each part, the head of each candidate.
+    """
+    training = candidates[0].training
+    lessons = [Lesson(embeddings, labels, patients, part, candidates, classes, epochs) for part in parts]
+    stack = HeadStack(
+        embeddings.shape[-1],
+        classes,
+        candidates,
+        [part.seed for part in parts],
         # The same fall of the rate whether or not fitting ends early, so that a number of passes means the same in both.
-        self._fall.steps.assign(-(-len(views) // training.batch_size) * training.epochs)
-        if epochs is None:
-            stop = keras.callbacks.EarlyStopping(patience=training.patience, restore_best_weights=True)
-            callbacks = [*callbacks, stop]
-        history = self._head.fit(
-            views,
-            targets,
-            sample_weight=weights,
-            validation_data=held_out if len(held_out[0]) else None,
-            batch_size=training.batch_size,
-            epochs=epochs or training.epochs,
-            callbacks=list(callbacks),
-            verbose=0,
-        )
-        return {name: [float(value) for value in values] for name, values in history.history.items()}
+        steps=[lesson.steps * training.epochs for lesson in lessons],
+    )
+    most = max(lesson.steps for lesson in lessons) * (epochs or training.epochs)
+    for number, batch in enumerate(_prepared(lessons, most), start=1):
+        losses = stack.step(*batch)
+        for place, lesson in enumerate(lessons):
+            lesson.note(stack, place, number, losses[place])
+        if progress is not None:
+            progress(number, most)
+        if all(lesson.over for lesson in lessons):
+            break
+    if progress is not None:
+        progress(most, most)
+    return [lesson.fitted() for lesson in lessons]
 
 
-class _CosineFall(keras.optimizers.schedules.LearningRateSchedule):
-    """From the initial rate to 0 along a half cosine over `steps`, a variable that the compiled step reads."""
-
-    def __init__(self, initial: float) -> None:
-        self._initial = initial
-        self.steps = keras.Variable(1.0, trainable=False)
-
-    def __call__(self, step: Any) -> Any:
-        share = keras.ops.minimum(keras.ops.cast(step, "float32") / self.steps, 1.0)
-        return self._initial * 0.5 * (1 + keras.ops.cos(np.pi * share))
-
-
-def _statistics(embeddings: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    flat = embeddings.reshape(-1, embeddings.shape[-1])
-    # A channel that never fires has no deviation; it then stays at 0 instead of being blown up.
-    return flat.mean(axis=0), np.maximum(flat.std(axis=0), 1e-3)
+def _prepared(lessons: Sequence[Lesson], most: int) -> Iterator[tuple[NDArray[np.float32], ...]]:
+    """What `HeadStack.step` takes, step by step; the next batches are gathered while a step is computed."""
+    with ThreadPoolExecutor(1) as pool:
+        following = pool.submit(_gather, lessons, 0)
+        for number in range(1, most + 1):
+            batch = following.result()
+            if number < most:
+                following = pool.submit(_gather, lessons, number)
+            yield batch
 
 
-def _examples(embeddings: NDArray[np.float32], labels: NDArray[np.int64], weights: NDArray[np.float64]) -> Examples:
-    """Views as examples of their own: `(images · views, d)`, their labels one-hot, and the weight of each."""
-    repeated = np.repeat(labels, embeddings.shape[1])
-    one_hot = np.eye(len(weights), dtype=np.float32)[repeated]
-    return embeddings.reshape(-1, embeddings.shape[-1]), one_hot, weights[repeated].astype(np.float32)
+def _gather(lessons: Sequence[Lesson], number: int) -> tuple[NDArray[np.float32], ...]:
+    """The batches of a step, one lesson beside the other, filled up with rows of weight 0."""
+    size = lessons[0].rows
+    together = [np.zeros((len(lessons), size, columns), np.float32) for columns in lessons[0].columns]
+    for place, lesson in enumerate(lessons):
+        if not lesson.over:
+            for array, examples in zip(together, lesson.batch(number), strict=True):
+                array[place, : len(examples)] = examples
+    return tuple(together)
 
 
-def _class_weights(labels: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
-    return len(labels) / (classes * np.bincount(labels, minlength=classes))
+def head_logits(head: Any, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Logits `(n, classes)` of embeddings `(n, d)`; called eagerly, for a trace would cost more than the product."""
+    return np.asarray(head(embeddings, training=False), dtype=np.float32)
 
 
 def held_out_logits(
@@ -151,21 +153,15 @@ def held_out_logits(
     embeddings: NDArray[np.float32],
     labels: NDArray[np.int64],
     patients: Sequence[str],
-    folds: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
+    folds: Sequence[Split],
     *,
-    seed: int,
+    seeds: Sequence[int],
     progress: Callable[[int, int], None] | None = None,
-) -> tuple[NDArray[np.float32], list[FittedHead]]:
-    """Logits `(images, classes)` of each fold's held-out plain films by a head fitted on the rest, and those heads.
-
-    Images that no fold holds out have NaN.
-    """
-    logits = np.full((len(labels), fitter.classes), np.nan, dtype=np.float32)
-    heads: list[FittedHead] = []
-    for number, (fit, held_out) in enumerate(folds):
-        fitted = fitter.fit(embeddings[fit], labels[fit], [patients[index] for index in fit], seed=seed + number)
-        logits[held_out] = fitted.head.logits(embeddings[held_out, 0])
-        heads.append(fitted)
-        if progress is not None:
-            progress(number + 1, len(folds))
+) -> tuple[list[NDArray[np.float32]], list[FittedHead]]:
+    """Fit a head on the first part of each split; the logits of the second part's plain films, and the heads."""
+    parts = [Part(fit, seed) for (fit, _), seed in zip(folds, seeds, strict=True)]
+    heads = fitter.fit_parts(embeddings, labels, patients, parts, progress=progress)
+    logits = [
+        head_logits(fitted.head, embeddings[held_out, 0]) for (_, held_out), fitted in zip(folds, heads, strict=True)
+    ]
     return logits, heads

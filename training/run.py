@@ -26,9 +26,9 @@ from training.card import write_card
 from training.config import RunConfig
 from training.figures import draw_judged
 from training.folder import read_notes
-from training.head import FittedHead
 from training.judge import judge
 from training.leaks import Leaks
+from training.lesson import FittedHead
 from training.manifest import Manifest
 from training.material import learnable
 from training.plots import plot_learning_curves

@@ -21,14 +21,15 @@ from models.progress import progress_bar
 from training.cache import EmbeddingCache
 from training.config import AugmentationConfig, RunConfig
 from training.embed import embed
-from training.event_log import EventLog
+from training.event_log import write_losses
 from training.finetune import require_blocks
 from training.folder import choose_positive
-from training.folds import can_hold_out, grouped_folds, leave_batch_out
+from training.folds import Split, can_hold_out, grouped_folds, leave_batch_out
 from training.gate import fit_gate
-from training.head import FittedHead, HeadFitter, held_out_logits
+from training.head import HeadFitter, held_out_logits
 from training.leak_gate import leak_gate
 from training.leaks import EmbedPlain
+from training.lesson import FittedHead
 from training.manifest import Entry, Manifest
 from training.material import Material, class_indices, learnable
 from training.run import Run, save_run
@@ -68,12 +69,7 @@ def train(config: RunConfig, manifest: Manifest, console: Console) -> Path:
     material = embed_folder(config, manifest, engine, cache, console)
 
     # ----- The head, judged on patients that it has not seen.
-    fitter = HeadFitter(
-        config.head.input_size(backbone.embedding_size),
-        len(manifest.labels),
-        config=config.head,
-        training=config.head_training,
-    )
+    fitter = HeadFitter(len(manifest.labels), config.head, config.head_training)
     if extractor:
         folds, logits, fitted, engine, material = fine_tuned_head(
             config, manifest, material, extractor, backbone, fitter, console
@@ -156,23 +152,18 @@ def embed_folder(
 
 
 def cross_validate(
-    config: RunConfig,
-    fitter: HeadFitter,
-    material: Material,
-    folds: list[tuple[NDArray[np.int64], NDArray[np.int64]]],
-    console: Console,
+    config: RunConfig, fitter: HeadFitter, material: Material, folds: Sequence[Split], console: Console
 ) -> tuple[NDArray[np.float32], list[FittedHead]]:
     """Out-of-fold logits `(n, classes)` and the head of each fold."""
+    seeds = [config.seed + number for number in range(len(folds))]
     with progress_bar(console, "Cross-validation, by patient") as advance:
-        return held_out_logits(
-            fitter,
-            material.pooled(config.head.pooling),
-            material.truth,
-            material.patients,
-            folds,
-            seed=config.seed,
-            progress=advance,
+        parts, heads = held_out_logits(
+            fitter, material.pooled(config.head.pooling), material.truth, material.patients, folds, seeds=seeds, progress=advance
         )
+    logits = np.empty((len(material.truth), fitter.classes), dtype=np.float32)
+    for (_, held_out), part in zip(folds, parts, strict=True):
+        logits[held_out] = part
+    return logits, heads
 
 
 def leave_batches_out(
@@ -189,29 +180,28 @@ def leave_batches_out(
     ]
     if not folds:
         return []
-
-    def logits_of(fit: NDArray[np.int64], held_out: NDArray[np.int64]) -> NDArray[np.float32]:
-        split = [(fit, held_out)]
-        logits, _ = held_out_logits(
-            fitter, material.pooled(config.head.pooling), material.truth, material.patients, split, seed=config.seed
-        )
-        return logits[held_out]
-
-    scores = []
     with progress_bar(console, "Leaving out acquisition batches") as advance:
-        for number, fold in enumerate(folds, start=1):
-            scores += batch_scores(logits_of, material.truth, [fold])
-            advance(number, len(folds))
-    return scores
+        logits, _ = held_out_logits(
+            fitter,
+            material.pooled(config.head.pooling),
+            material.truth,
+            material.patients,
+            [(fold.fit, fold.held_out) for fold in folds],
+            seeds=[config.seed] * len(folds),
+            progress=advance,
+        )
+    return batch_scores(logits, material.truth, folds)
 
 
-def fit_on_everything(config: RunConfig, fitter: HeadFitter, material: Material, fitted: list[FittedHead]) -> DenseHead:
+def fit_on_everything(config: RunConfig, fitter: HeadFitter, material: Material, fitted: Sequence[FittedHead]) -> DenseHead:
     """The head of the bundle, fitted on all patients for the median of the epochs that the folds found best."""
-    return fitter.fit(
+    final = fitter.fit(
         material.pooled(config.head.pooling),
         material.truth,
         material.patients,
         seed=config.seed,
         epochs=round(float(np.median([one.epochs for one in fitted]))),
-        callbacks=[EventLog(config.tensorboard, f"{config.name}-head")] if config.tensorboard else [],
-    ).head
+    )
+    if config.tensorboard:
+        write_losses(config.tensorboard, f"{config.name}-head", final.losses)
+    return final.head

@@ -19,12 +19,11 @@ from training.config import AugmentationConfig, RunConfig
 from training.embed import embed
 from training.event_log import EventLog
 from training.finetune import fine_tune
-from training.folds import TUNING_SHARE, grouped_hold_out
-from training.head import FittedHead, HeadFitter
+from training.folds import TUNING_SHARE, Split, grouped_hold_out
+from training.head import HeadFitter
+from training.lesson import FittedHead
 from training.manifest import Manifest
 from training.material import Material
-
-Split = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
 def fine_tuned_head(

@@ -1,6 +1,6 @@
 """What the head is worth, seen only through predictions on patients it has not seen."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from models.calibration import Calibration
 from models.prediction import OperatingPoint, take_verdict
 from training.bootstrap import Estimate
 from training.calibrate import fit_calibration
+from training.folds import BatchFold
 from training.metrics import binary_metrics, confusion, multiclass_metrics, verdict_metrics
 from training.operating_points import choose_operating_points
 
@@ -112,20 +113,18 @@ def operating_points(judged: Judged, *, draws: int = 2000) -> tuple[OperatingPoi
 
 
 def batch_scores(
-    logits_of: Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float32]],
-    truth: NDArray[np.int64],
-    folds: Sequence[Any],
+    logits: Sequence[NDArray[np.float32]], truth: NDArray[np.int64], folds: Sequence[BatchFold]
 ) -> list[dict[str, Any]]:
     """AUROC on whole acquisition batches that the head has not seen; two classes only.
 
     Args:
-        logits_of: fits on the first indices, gives logits `(n, 2)` of the second.
+        logits: `(n, 2)` for each fold, of the images that it holds out.
+        truth: class indices of all images.
         folds: of `training.folds.leave_batch_out`.
     """
     scores = []
-    for fold in folds:
-        logits = logits_of(fold.fit, fold.held_out)
-        auroc = float(roc_auc_score(truth[fold.held_out], logits[:, 1] - logits[:, 0]))
+    for fold, part in zip(folds, logits, strict=True):
+        auroc = float(roc_auc_score(truth[fold.held_out], part[:, 1] - part[:, 0]))
         scores.append({"fitted_on": fold.name, "n": len(fold.held_out), "auroc": auroc})
     return scores
 

@@ -23,7 +23,8 @@ from tests.training.films import write_published
 from training.cache import EmbeddingCache
 from training.config import HeadTraining, RunConfig
 from training.finetune import block_names, unfreeze
-from training.head import FittedHead, HeadFitter
+from training.head import HeadFitter
+from training.lesson import FittedHead
 from training.manifest import read_manifest
 from training.material import Material
 from training.train import embed_folder
@@ -67,7 +68,7 @@ def tuned(tmp_path_factory: pytest.TempPathFactory, engine: Engine) -> Tuned:
     manifest, console = read_manifest(root), Console(quiet=True)
     extractor = build_feature_extractor(LITE, engine.weights)
     material = embed_folder(config, manifest, engine, EmbeddingCache.of(engine, config.cache), console)
-    fitter = HeadFitter(LITE.embedding_size, 2, config=config.head, training=training)
+    fitter = HeadFitter(2, config.head, training)
     folds, logits, fitted, running, seen = fine_tuned_head(config, manifest, material, extractor, LITE, fitter, console)
     ((fit, held_out),) = folds
     return Tuned(root, material, extractor, fit, held_out, logits, fitted[0], running.weights, seen)

@@ -1,17 +1,19 @@
 """Fitting the head: reproducible, and what is kept takes embeddings as they are."""
 
+from dataclasses import replace
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from models.head import HeadConfig, build_head, fold_standardisation
 from training.config import HeadTraining
-from training.event_log import EventLog
-from training.folds import grouped_folds
-from training.head import FittedHead, HeadFitter, head_logits, held_out_logits
+from training.event_log import write_losses
+from training.folds import STOPPING_SHARE, grouped_folds, grouped_hold_out
+from training.head import HeadFitter, fit_side_by_side, head_logits, held_out_logits
+from training.lesson import FittedHead, Part
+from training.stack import Candidate
 
 SIZE = 12
 
@@ -29,12 +31,7 @@ def examples(
 
 def fitter(*, width: int = 6, classes: int = 2, dropout: float = 0.1, **training: float) -> HeadFitter:
     settings = {"learning_rate": 0.1, "epochs": 8, "batch_size": 16, "label_smoothing": 0.0, **training}
-    return HeadFitter(
-        SIZE,
-        classes,
-        config=HeadConfig(width, dropout),
-        training=HeadTraining(**settings),  # type: ignore[arg-type]
-    )
+    return HeadFitter(classes, HeadConfig(width, dropout), HeadTraining(**settings))  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -134,15 +131,49 @@ def test_fitting_stops_when_held_out_patients_gain_no_more() -> None:
 
 
 def test_the_weights_of_the_best_epoch_are_kept() -> None:
-    noise = examples(60, apart=0.0)
-    stopping = fitter(width=32, dropout=0.0, epochs=40, patience=5)
-    logs: list[list[NDArray[np.float32]]] = []
-    watch = keras.callbacks.LambdaCallback(
-        on_epoch_end=lambda epoch, losses: logs.append([w.copy() for w in watch.model.get_weights()])
+    embeddings, labels, patients = examples(60, apart=0.0)
+    fitted = fitter(width=32, dropout=0.0, epochs=40, patience=5, l2=0.0, class_weights=False).fit(
+        embeddings, labels, patients, seed=0
     )
-    fitted = stopping.fit(*noise, seed=0, callbacks=[watch])
-    np.testing.assert_array_equal(fitted.head.get_weights()[2], logs[fitted.epochs - 1][2])
-    assert np.abs(logs[-1][2] - logs[fitted.epochs - 1][2]).max() > 0
+    _, watched = grouped_hold_out(labels, patients, fraction=STOPPING_SHARE, seed=0)
+    logits = head_logits(fitted.head, embeddings[watched, 0]).astype(np.float64)
+    logs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    validation = fitted.losses[1]
+    assert len(validation) > fitted.epochs
+    assert -logs[np.arange(len(watched)), labels[watched]].mean() == pytest.approx(min(validation), abs=1e-4)
+
+
+@pytest.mark.parametrize("width", [0, 6])
+def test_heads_fitted_side_by_side_are_what_each_would_be_alone(width: int) -> None:
+    embeddings, labels, patients = examples(80, apart=0.5)
+    training = HeadTraining(0.1, epochs=12, batch_size=16, label_smoothing=0.0, patience=2)
+    candidates = [
+        Candidate(HeadConfig(width, 0.0), training),
+        Candidate(HeadConfig(width, 0.5), replace(training, l2=0.1)),
+        Candidate(HeadConfig(width, 0.2), replace(training, class_weights=False)),
+    ]
+    parts = [Part(np.arange(80), 3), Part(np.arange(20, 70), 4), Part(np.arange(10, 60), 3)]
+    together = fit_side_by_side(embeddings, labels, patients, parts, candidates, classes=2)
+    ends = set()
+    for heads, part in zip(together, parts, strict=True):
+        for head, candidate in zip(heads, candidates, strict=True):
+            ((alone,),) = fit_side_by_side(embeddings, labels, patients, [part], [candidate], classes=2)
+            assert head.epochs == alone.epochs
+            assert len(head.losses[1]) == len(alone.losses[1])
+            logits = head_logits(head.head, embeddings[:, 0])
+            np.testing.assert_allclose(logits, head_logits(alone.head, embeddings[:, 0]), atol=1e-3)
+            ends.add((head.epochs, len(head.losses[1])))
+    assert len(ends) > 2, "each head stops by itself"
+
+
+def test_fitting_leaves_the_embeddings_as_they_are_and_takes_a_view_of_a_larger_array(usual: HeadFitter) -> None:
+    embeddings, labels, patients = examples()
+    larger = np.stack([embeddings, embeddings + 9], axis=2)
+    before = larger.copy()
+    assert_same_head(
+        usual.fit(larger[:, :, 0], labels, patients, seed=1), usual.fit(embeddings, labels, patients, seed=1)
+    )
+    np.testing.assert_array_equal(larger, before)
 
 
 def test_each_image_is_judged_by_a_head_that_has_not_seen_its_patient(usual: HeadFitter) -> None:
@@ -150,31 +181,18 @@ def test_each_image_is_judged_by_a_head_that_has_not_seen_its_patient(usual: Hea
     folds = grouped_folds(labels, patients, folds=2, seed=0)
     seen: list[tuple[int, int]] = []
     logits, heads = held_out_logits(
-        usual, embeddings, labels, patients, folds, seed=0, progress=lambda done, of: seen.append((done, of))
+        usual, embeddings, labels, patients, folds, seeds=[0, 1], progress=lambda done, of: seen.append((done, of))
     )
     assert len(heads) == 2
-    assert seen == [(1, 2), (2, 2)]
-    assert np.isfinite(logits).all()
-    for (_, held_out), fitted in zip(folds, heads, strict=True):
-        np.testing.assert_allclose(logits[held_out], head_logits(fitted.head, embeddings[held_out, 0]), atol=1e-5)
+    assert seen == sorted(seen)
+    assert seen[-1][0] == seen[-1][1]
+    for (_, held_out), fitted, part in zip(folds, heads, logits, strict=True):
+        np.testing.assert_allclose(part, head_logits(fitted.head, embeddings[held_out, 0]), atol=1e-5)
     spoilt = embeddings.copy()
-    spoilt[folds[0][1]] += 100
-    again, _ = held_out_logits(usual, spoilt, labels, patients, folds[:1], seed=0)
-    own = fold_head(usual, spoilt, labels, patients, folds[0][0])
-    np.testing.assert_array_equal(own, heads[0].head.get_weights()[0])
-    assert np.isnan(again[folds[0][0]]).all()
-
-
-def fold_head(
-    usual: HeadFitter,
-    embeddings: NDArray[np.float32],
-    labels: NDArray[np.int64],
-    patients: list[str],
-    fit: NDArray[np.int64],
-) -> NDArray[np.float32]:
-    """The first kernel of a head fitted on one part."""
-    fitted = usual.fit(embeddings[fit], labels[fit], [patients[index] for index in fit], seed=0)
-    return np.asarray(fitted.head.get_weights()[0])
+    spoilt[folds[0][1]] *= np.random.default_rng(3).uniform(-9, 9, spoilt[folds[0][1]].shape)
+    _, again = held_out_logits(usual, spoilt, labels, patients, folds, seeds=[0, 1])
+    assert_same_head(again[0], heads[0])
+    assert np.abs(again[1].head.get_weights()[0] - heads[1].head.get_weights()[0]).max() > 1e-3
 
 
 def test_three_classes_are_told_apart() -> None:
@@ -190,7 +208,8 @@ def test_three_classes_are_told_apart() -> None:
 def test_losses_are_written_for_tensorboard(usual: HeadFitter, tmp_path: Path) -> None:
     import tensorflow as tf
 
-    fitted = usual.fit(*examples(), seed=0, callbacks=[EventLog(tmp_path, "head")])
+    fitted = usual.fit(*examples(), seed=0)
+    write_losses(tmp_path, "head", fitted.losses)
     (file,) = (tmp_path / "head").iterdir()
     assert "tfevents" in file.name
     records = tf.data.TFRecordDataset(str(file))
