@@ -5,7 +5,8 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.decomposition import PCA
+from scipy.sparse.linalg import eigsh
+from threadpoolctl import threadpool_limits
 
 from models.gate import Gate, GateThresholds, plane_distances
 from training.bootstrap import bootstrap
@@ -33,25 +34,29 @@ def fit_gate(
     """
     distances = []
     for fit, held_out in folds:
-        mean, deviation, components, residual = _plane(embeddings[fit], seed)
+        mean, deviation, components, residual = _plane(embeddings[fit])
         distances.append(plane_distances(embeddings[held_out], mean, deviation, components) / residual)
     judged = np.concatenate(distances)
     unlike = float(np.quantile(judged, _UNLIKE_QUANTILE))
-    mean, deviation, components, residual = _plane(embeddings, seed)
+    mean, deviation, components, residual = _plane(embeddings)
     people = [patients[index] for _, held_out in folds for index in held_out]
     thresholds = GateThresholds(unlike, _NOT_A_RADIOGRAPH * unlike, _false_alarms(judged > unlike, people))
     return Gate(mean, deviation, components, residual, thresholds), judged
 
 
 def _plane(
-    embeddings: NDArray[np.float32], seed: int
+    embeddings: NDArray[np.float32],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], float]:
     mean = embeddings.mean(axis=0)
     deviation = np.maximum(embeddings.std(axis=0), 1e-3)
     # A plane through nearly as many films as it has directions would hold every one of them, and no new one.
     count = max(1, min(_COMPONENTS, len(embeddings) // 8))
-    fitted = PCA(count, svd_solver="randomized", random_state=seed).fit((embeddings - mean) / deviation)
-    components = np.asarray(fitted.components_, dtype=np.float32)
+    standardised = (embeddings - mean) / deviation
+    # The principal components, from the scatter matrix: many films make it no larger, and it is passed over many times.
+    scatter = standardised.T @ standardised
+    with threadpool_limits(1):  # threads would spend longer waiting for each other than on these products
+        _, directions = eigsh(scatter, k=count, v0=np.ones(len(mean), np.float32))
+    components = np.ascontiguousarray(directions.T[::-1], dtype=np.float32)
     residual = float(plane_distances(embeddings, mean, deviation, components).mean())
     return mean, deviation, components, residual
 
