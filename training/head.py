@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from models.head import HeadConfig
 from training.config import HeadTraining
 from training.folds import Split
-from training.lesson import FittedHead, Lesson, Part
+from training.lesson import Examples, FittedHead, Lesson, Part
 from training.stack import Candidate, HeadStack
 
 
@@ -121,26 +122,32 @@ def fit_side_by_side(
     return [lesson.fitted() for lesson in lessons]
 
 
-def _prepared(lessons: Sequence[Lesson], most: int) -> Iterator[tuple[NDArray[np.float32], ...]]:
+def _prepared(lessons: Sequence[Lesson], most: int) -> Iterator[Examples]:
     """What `HeadStack.step` takes, step by step; the next batches are gathered while a step is computed."""
+    turns = cycle([_blank(lessons), _blank(lessons)])
     with ThreadPoolExecutor(1) as pool:
-        following = pool.submit(_gather, lessons, 0)
+        following = pool.submit(_gather, lessons, next(turns), 0)
         for number in range(1, most + 1):
-            batch = following.result()
+            together = following.result()
             if number < most:
-                following = pool.submit(_gather, lessons, number)
-            yield batch
+                following = pool.submit(_gather, lessons, next(turns), number)
+            yield together
 
 
-def _gather(lessons: Sequence[Lesson], number: int) -> tuple[NDArray[np.float32], ...]:
-    """The batches of a step, one lesson beside the other, filled up with rows of weight 0."""
-    size = lessons[0].rows
-    together = [np.zeros((len(lessons), size, columns), np.float32) for columns in lessons[0].columns]
+def _blank(lessons: Sequence[Lesson]) -> Examples:
+    embeddings, targets, weights = (
+        np.zeros((len(lessons), lessons[0].rows, columns), np.float32) for columns in lessons[0].columns
+    )
+    return embeddings, targets, weights
+
+
+def _gather(lessons: Sequence[Lesson], together: Examples, number: int) -> Examples:
+    """Write the batches of a step, one lesson beside the other; rows without an example have weight 0."""
+    embeddings, targets, weights = together
     for place, lesson in enumerate(lessons):
         if not lesson.over:
-            for array, examples in zip(together, lesson.batch(number), strict=True):
-                array[place, : len(examples)] = examples
-    return tuple(together)
+            lesson.fill((embeddings[place], targets[place], weights[place]), number)
+    return together
 
 
 def head_logits(head: Any, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:

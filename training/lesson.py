@@ -95,14 +95,16 @@ class Lesson:
         """Whether none of its heads learns any more."""
         return all(course.over for course in self._courses)
 
-    def batch(self, number: int) -> Examples:
-        """The batch of a step, from 0: each pass goes over all views in an order of its own."""
+    def fill(self, batch: Examples, number: int) -> None:
+        """Write the batch of a step, from 0, over the first rows: each pass goes over all views in an order of its own."""
         epoch, step = divmod(number, self.steps)
         if step == 0:
             self._order = np.random.default_rng([self._seed, epoch]).permutation(self._examples)
         places = self._order[step * self.rows : (step + 1) * self.rows]
         images, views = np.divmod(places, self._embeddings.shape[1])
-        return self._standardised(self._fit[images], views)
+        for array, examples in zip(batch, self._examples_of(self._fit[images], views), strict=True):
+            array[: len(places)] = examples
+            array[len(places) :] = 0
 
     def note(self, stack: HeadStack, place: int, number: int, losses: NDArray[np.float32]) -> None:
         """Take down the losses `(candidates,)` of step `number`, from 1; at the end of a pass, see who has learnt enough."""
@@ -127,7 +129,7 @@ class Lesson:
 
     def _end_pass(self, stack: HeadStack, place: int, passes: int) -> None:
         plain = np.zeros(len(self._held_out), np.int64)
-        watched = stack.losses(place, *self._standardised(self._held_out, plain)) if len(plain) else None
+        watched = stack.losses(place, *self._examples_of(self._held_out, plain)) if len(plain) else None
         for candidate, course in enumerate(self._courses):
             if course.over:
                 continue
@@ -139,7 +141,7 @@ class Lesson:
                 course.kept = stack.weights(place, candidate)
             course.over = passes == (self._epochs or training.epochs) or passes - course.best >= training.patience
 
-    def _standardised(self, images: NDArray[np.int64], views: NDArray[np.int64]) -> Examples:
+    def _examples_of(self, images: NDArray[np.int64], views: NDArray[np.int64]) -> Examples:
         embeddings = self._embeddings[images, views]
         embeddings -= self._mean
         embeddings /= self._deviation
