@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import cycle
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -150,11 +149,6 @@ def _gather(lessons: Sequence[Lesson], together: Examples, number: int) -> Examp
     return together
 
 
-def head_logits(head: Any, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Logits `(n, classes)` of embeddings `(n, d)`; called eagerly, for a trace would cost more than the product."""
-    return np.asarray(head(embeddings, training=False), dtype=np.float32)
-
-
 def held_out_logits(
     fitter: HeadFitter,
     embeddings: NDArray[np.float32],
@@ -168,7 +162,5 @@ def held_out_logits(
     """Fit a head on the first part of each split; the logits of the second part's plain films, and the heads."""
     parts = [Part(fit, seed) for (fit, _), seed in zip(folds, seeds, strict=True)]
     heads = fitter.fit_parts(embeddings, labels, patients, parts, progress=progress)
-    logits = [
-        head_logits(fitted.head, embeddings[held_out, 0]) for (_, held_out), fitted in zip(folds, heads, strict=True)
-    ]
+    logits = [fitted.head.logits(embeddings[held_out, 0]) for (_, held_out), fitted in zip(folds, heads, strict=True)]
     return logits, heads

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.head import HeadConfig, build_head, fold_standardisation
+from models.head import DenseHead
 from training.folds import STOPPING_SHARE, grouped_hold_out
-from training.stack import Candidate, HeadStack, Weights
+from training.stack import Candidate, HeadStack
 
 _IMAGES_AT_ONCE: Final = 256
 _SMALLEST_DEVIATION: Final = 1e-3
@@ -22,12 +22,12 @@ class FittedHead(NamedTuple):
     """A head that takes embeddings as they are, and how it came about.
 
     Attributes:
-        head: Keras model, embedding `(n, d)` → logits `(n, classes)`.
+        head: the head.
         epochs: passes after which it was best.
         losses: training and validation loss after each pass; the second is empty where nothing was held out.
     """
 
-    head: Any
+    head: DenseHead
     epochs: int
     losses: tuple[list[float], list[float]]
 
@@ -41,11 +41,11 @@ class Part(NamedTuple):
 
 @dataclass
 class _Course:
-    """A head on its way: its loss after each pass, and the numbers to keep."""
+    """A head on its way: its loss after each pass, and what to keep of it."""
 
     training: list[float] = field(default_factory=list)
     validation: list[float] = field(default_factory=list)
-    kept: Weights = field(default_factory=list)
+    kept: DenseHead | None = None
     over: bool = False
 
     @property
@@ -120,11 +120,12 @@ class Lesson:
         """The head of each candidate."""
         return [
             FittedHead(
-                _keras_head(course.kept, one.head, self._mean, self._deviation),
+                course.kept.without_standardisation(self._mean, self._deviation),
                 course.best,
                 (course.training, course.validation),
             )
-            for course, one in zip(self._courses, self._candidates, strict=True)
+            for course in self._courses
+            if course.kept is not None
         ]
 
     def _end_pass(self, stack: HeadStack, place: int, passes: int) -> None:
@@ -138,7 +139,7 @@ class Lesson:
             if watched is not None:
                 course.validation.append(float(watched[candidate]))
             if course.best == passes:
-                course.kept = stack.weights(place, candidate)
+                course.kept = stack.head(place, candidate)
             course.over = passes == (self._epochs or training.epochs) or passes - course.best >= training.patience
 
     def _examples_of(self, images: NDArray[np.int64], views: NDArray[np.int64]) -> Examples:
@@ -168,11 +169,3 @@ def _statistics(
     deviation = np.sqrt(np.maximum(squares / count - np.square(mean), 0))
     # A channel that never fires has no deviation; it then stays at 0 instead of being blown up.
     return (middle + mean).astype(np.float32), np.maximum(deviation, _SMALLEST_DEVIATION).astype(np.float32)
-
-
-def _keras_head(weights: Weights, config: HeadConfig, mean: NDArray[np.float32], deviation: NDArray[np.float32]) -> Any:
-    """A head of its own, without optimiser and weight decay, that takes embeddings as they are."""
-    head = build_head(len(mean), len(weights[-1]), config)
-    head.set_weights(weights)
-    fold_standardisation(head, mean, deviation)
-    return head

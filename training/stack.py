@@ -10,11 +10,8 @@ import tensorflow as tf
 from keras import ops
 from numpy.typing import NDArray
 
-from models.head import HeadConfig
+from models.head import DenseHead, HeadConfig
 from training.config import HeadTraining
-
-Weights = list[NDArray[np.float32]]
-"""Kernel and bias of each dense layer of a head, as Keras keeps them."""
 
 
 class Candidate(NamedTuple):
@@ -87,20 +84,19 @@ class HeadStack:
         own = [variable[place : place + 1] for variable in self._kernels_and_biases]
         return np.asarray(self._losses(own, embeddings[None], targets[None], weights[None], training=False))[0]
 
-    def weights(self, place: int, candidate: int) -> Weights:
-        """A copy of the numbers of one head."""
+    def head(self, place: int, candidate: int) -> DenseHead:
+        """A copy of one head as it is now."""
         arrays = [np.asarray(variable[place]) for variable in self._kernels_and_biases]
-        units = self._width or self._classes
-        columns = slice(candidate * units, (candidate + 1) * units)
+
+        def columns(array: NDArray[np.float32], units: int) -> NDArray[np.float32]:
+            return array[:, candidate * units : (candidate + 1) * units].copy()
+
         if not self._width:
-            return [arrays[0][:, columns].copy(), arrays[1][0, columns].copy()]
-        logits = slice(candidate * self._classes, (candidate + 1) * self._classes)
-        return [
-            arrays[0][:, columns].copy(),
-            arrays[1][0, columns].copy(),
-            arrays[2][columns].copy(),
-            arrays[3][0, logits].copy(),
-        ]
+            kernel, bias = (columns(array, self._classes) for array in arrays)
+            return DenseHead(None, (kernel, bias[0]))
+        kernel, bias = (columns(array, self._width) for array in arrays[:2])
+        last = arrays[2][candidate * self._width : (candidate + 1) * self._width].copy()
+        return DenseHead((kernel, bias[0]), (last, columns(arrays[3], self._classes)[0]))
 
     def _step(self, embeddings: Any, targets: Any, weights: Any) -> Any:
         own = [variable.value for variable in self._kernels_and_biases]
@@ -154,7 +150,7 @@ class _CosineFall(keras.optimizers.schedules.LearningRateSchedule):
         return self._initial * 0.5 * (1 + ops.cos(np.pi * share))
 
 
-def _start(embedding_size: int, width: int, classes: int, seed: int) -> Weights:
+def _start(embedding_size: int, width: int, classes: int, seed: int) -> list[NDArray[np.float32]]:
     """What `models.head.build_head` starts with; biases `(1, units)`."""
     last = keras.initializers.GlorotUniform(seed=seed)((width or embedding_size, classes))
     start = [np.asarray(last), np.zeros((1, classes), np.float32)]

@@ -158,7 +158,13 @@ def cross_validate(
     seeds = [config.seed + number for number in range(len(folds))]
     with progress_bar(console, "Cross-validation, by patient") as advance:
         parts, heads = held_out_logits(
-            fitter, material.pooled(config.head.pooling), material.truth, material.patients, folds, seeds=seeds, progress=advance
+            fitter,
+            material.pooled(config.head.pooling),
+            material.truth,
+            material.patients,
+            folds,
+            seeds=seeds,
+            progress=advance,
         )
     logits = np.empty((len(material.truth), fitter.classes), dtype=np.float32)
     for (_, held_out), part in zip(folds, parts, strict=True):
@@ -193,7 +199,9 @@ def leave_batches_out(
     return batch_scores(logits, material.truth, folds)
 
 
-def fit_on_everything(config: RunConfig, fitter: HeadFitter, material: Material, fitted: Sequence[FittedHead]) -> DenseHead:
+def fit_on_everything(
+    config: RunConfig, fitter: HeadFitter, material: Material, fitted: Sequence[FittedHead]
+) -> DenseHead:
     """The head of the bundle, fitted on all patients for the median of the epochs that the folds found best."""
     final = fitter.fit(
         material.pooled(config.head.pooling),

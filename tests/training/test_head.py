@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.head import HeadConfig, build_head, fold_standardisation
+from models.head import DenseHead, HeadConfig, build_head
 from training.config import HeadTraining
 from training.event_log import write_losses
 from training.folds import STOPPING_SHARE, grouped_folds, grouped_hold_out
-from training.head import HeadFitter, fit_side_by_side, head_logits, held_out_logits
+from training.head import HeadFitter, fit_side_by_side, held_out_logits
 from training.lesson import FittedHead, Part
 from training.stack import Candidate
 
@@ -40,8 +40,13 @@ def usual() -> HeadFitter:
     return fitter()
 
 
+def numbers(head: DenseHead) -> list[NDArray[np.float32]]:
+    """Kernels and biases, from the embedding to the logits."""
+    return [*(head.hidden or ()), *head.logits_layer]
+
+
 def assert_same_head(one: FittedHead, other: FittedHead) -> None:
-    for ours, theirs in zip(one.head.get_weights(), other.head.get_weights(), strict=True):
+    for ours, theirs in zip(numbers(one.head), numbers(other.head), strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
 
@@ -50,10 +55,9 @@ def test_folding_the_standardisation_changes_no_output(width: int) -> None:
     dice = np.random.default_rng(0)
     mean, deviation = dice.normal(3, 2, SIZE).astype(np.float32), dice.uniform(0.1, 4, SIZE).astype(np.float32)
     embeddings = (mean + deviation * dice.normal(size=(40, SIZE))).astype(np.float32)
-    head = build_head(SIZE, 3, HeadConfig(width, 0.5), seed=3)
-    before = head_logits(head, (embeddings - mean) / deviation)
-    fold_standardisation(head, mean, deviation)
-    np.testing.assert_allclose(head_logits(head, embeddings), before, atol=1e-4)
+    head = DenseHead.of(build_head(SIZE, 3, HeadConfig(width, 0.5), seed=3))
+    before = head.logits((embeddings - mean) / deviation)
+    np.testing.assert_allclose(head.without_standardisation(mean, deviation).logits(embeddings), before, atol=1e-4)
     assert np.abs(before).max() > 0.1
 
 
@@ -61,46 +65,46 @@ def test_the_same_seed_gives_the_same_head_whatever_was_fitted_before(usual: Hea
     data = examples()
     first = usual.fit(*data, seed=1)
     other = usual.fit(*data, seed=2)
-    assert np.abs(first.head.get_weights()[0] - other.head.get_weights()[0]).max() > 1e-3
+    assert np.abs(numbers(first.head)[0] - numbers(other.head)[0]).max() > 1e-3
     assert_same_head(first, usual.fit(*data, seed=1))
     assert_same_head(first, fitter().fit(*data, seed=1))
 
 
 def test_a_kept_head_is_not_changed_by_the_next_fit(usual: HeadFitter) -> None:
     first = usual.fit(*examples(), seed=1)
-    before = [weights.copy() for weights in first.head.get_weights()]
+    before = [weights.copy() for weights in numbers(first.head)]
     usual.fit(*examples(seed=9), seed=2)
-    for old, new in zip(before, first.head.get_weights(), strict=True):
+    for old, new in zip(before, numbers(first.head), strict=True):
         np.testing.assert_array_equal(old, new)
 
 
 def test_the_head_tells_the_classes_of_new_images_apart(usual: HeadFitter) -> None:
     fitted = usual.fit(*examples(), seed=0)
     new, labels, _ = examples(200, seed=5)
-    logits = head_logits(fitted.head, new[:, 0])
+    logits = fitted.head.logits(new[:, 0])
     assert (logits.argmax(axis=1) == labels).mean() > 0.8
 
 
 def test_a_head_without_a_hidden_layer_learns_too() -> None:
     fitted = fitter(width=0).fit(*examples(), seed=0)
-    assert len(fitted.head.get_weights()) == 2
+    assert len(numbers(fitted.head)) == 2
     new, labels, _ = examples(200, seed=5)
-    assert (head_logits(fitted.head, new[:, 0]).argmax(axis=1) == labels).mean() > 0.8
+    assert (fitted.head.logits(new[:, 0]).argmax(axis=1) == labels).mean() > 0.8
 
 
 def test_a_channel_that_never_fires_stays_harmless(usual: HeadFitter) -> None:
     embeddings, labels, patients = examples()
     embeddings[:, :, 3] = 0
     fitted = usual.fit(embeddings, labels, patients, seed=0)
-    assert all(np.isfinite(weights).all() for weights in fitted.head.get_weights())
+    assert all(np.isfinite(weights).all() for weights in numbers(fitted.head))
     changed = embeddings[:, 0].copy()
     changed[:, 3] = 0.01
-    moved = np.abs(head_logits(fitted.head, changed) - head_logits(fitted.head, embeddings[:, 0]))
+    moved = np.abs(fitted.head.logits(changed) - fitted.head.logits(embeddings[:, 0]))
     assert np.isfinite(moved).all()
     constant = embeddings.copy()
     constant[:, :, 3] = 7
     fitted = usual.fit(constant, labels, patients, seed=0)
-    assert np.abs(head_logits(fitted.head, constant[:, 0])).max() < 50
+    assert np.abs(fitted.head.logits(constant[:, 0])).max() < 50
 
 
 def test_class_weights_keep_prevalence_from_being_learnt() -> None:
@@ -108,7 +112,7 @@ def test_class_weights_keep_prevalence_from_being_learnt() -> None:
     positive = {}
     for weighted in (True, False):
         fitted = fitter(width=0, class_weights=weighted).fit(*data, seed=0, epochs=8)
-        logits = head_logits(fitted.head, data[0][:, 0])
+        logits = fitted.head.logits(data[0][:, 0])
         positive[weighted] = float(np.mean(1 / (1 + np.exp(logits[:, 0] - logits[:, 1]))))
     assert positive[False] < 0.25
     assert 0.35 < positive[True] < 0.65
@@ -136,7 +140,7 @@ def test_the_weights_of_the_best_epoch_are_kept() -> None:
         embeddings, labels, patients, seed=0
     )
     _, watched = grouped_hold_out(labels, patients, fraction=STOPPING_SHARE, seed=0)
-    logits = head_logits(fitted.head, embeddings[watched, 0]).astype(np.float64)
+    logits = fitted.head.logits(embeddings[watched, 0]).astype(np.float64)
     logs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
     validation = fitted.losses[1]
     assert len(validation) > fitted.epochs
@@ -160,8 +164,8 @@ def test_heads_fitted_side_by_side_are_what_each_would_be_alone(width: int) -> N
             ((alone,),) = fit_side_by_side(embeddings, labels, patients, [part], [candidate], classes=2)
             assert head.epochs == alone.epochs
             assert len(head.losses[1]) == len(alone.losses[1])
-            logits = head_logits(head.head, embeddings[:, 0])
-            np.testing.assert_allclose(logits, head_logits(alone.head, embeddings[:, 0]), atol=1e-3)
+            logits = head.head.logits(embeddings[:, 0])
+            np.testing.assert_allclose(logits, alone.head.logits(embeddings[:, 0]), atol=1e-3)
             ends.add((head.epochs, len(head.losses[1])))
     assert len(ends) > 2, "each head stops by itself"
 
@@ -187,12 +191,12 @@ def test_each_image_is_judged_by_a_head_that_has_not_seen_its_patient(usual: Hea
     assert seen == sorted(seen)
     assert seen[-1][0] == seen[-1][1]
     for (_, held_out), fitted, part in zip(folds, heads, logits, strict=True):
-        np.testing.assert_allclose(part, head_logits(fitted.head, embeddings[held_out, 0]), atol=1e-5)
+        np.testing.assert_allclose(part, fitted.head.logits(embeddings[held_out, 0]), atol=1e-5)
     spoilt = embeddings.copy()
     spoilt[folds[0][1]] *= np.random.default_rng(3).uniform(-9, 9, spoilt[folds[0][1]].shape)
     _, again = held_out_logits(usual, spoilt, labels, patients, folds, seeds=[0, 1])
     assert_same_head(again[0], heads[0])
-    assert np.abs(again[1].head.get_weights()[0] - heads[1].head.get_weights()[0]).max() > 1e-3
+    assert np.abs(numbers(again[1].head)[0] - numbers(heads[1].head)[0]).max() > 1e-3
 
 
 def test_three_classes_are_told_apart() -> None:
@@ -202,7 +206,7 @@ def test_three_classes_are_told_apart() -> None:
     embeddings[np.arange(60), 0, labels] += 5
     patients = [str(number) for number in range(60)]
     fitted = fitter(classes=3).fit(embeddings, labels, patients, seed=0)
-    assert (head_logits(fitted.head, embeddings[:, 0]).argmax(axis=1) == labels).mean() > 0.9
+    assert (fitted.head.logits(embeddings[:, 0]).argmax(axis=1) == labels).mean() > 0.9
 
 
 def test_losses_are_written_for_tensorboard(usual: HeadFitter, tmp_path: Path) -> None:
