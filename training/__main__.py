@@ -12,6 +12,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -34,7 +35,7 @@ Make a bundle: every image passes once through a frozen backbone, and a small he
 it is, its calibration and its thresholds come from patients that the head has not seen.
 
     python -m training train radiographs --name mine
-    python -m training train radiographs --name mine2 --width 0       soon done: the embeddings are kept
+    python -m training train radiographs --name mine2 --width 0       seconds: the embeddings are kept
     python -m training train mine/dicom --name adults --patient-regex '^(\\d+)_' --population "adults, one hospital"
 
 About 9 minutes for 5,000 images with efficientnet_lite0 and two views on two cores. Stop it when you like: what was
@@ -168,25 +169,33 @@ def _add_backbone(parser: argparse.ArgumentParser) -> None:
 
 def _add_head(parser: argparse.ArgumentParser) -> None:
     head, training = HeadConfig(), HeadTraining()
-    numbers: tuple[tuple[str, type, float, str], ...] = (
+    settings: tuple[tuple[str, type, float, str], ...] = (
         ("--width", int, head.width, "units of the hidden layer; 0: none"),
         ("--dropout", float, head.dropout, "share of units dropped while fitting, in [0, 1)"),
         ("--learning-rate", float, training.learning_rate, "of Adam, at the start"),
         ("--l2", float, training.l2, "weight decay"),
         ("--label-smoothing", float, training.label_smoothing, "share of each label given to all classes, in [0, 1)"),
         ("--epochs", int, training.epochs, "passes at most; early stopping ends sooner"),
-        ("--folds", int, RunConfig.folds, "of the cross-validation; a patient is in one of them"),
-        ("--seed", int, RunConfig.seed, "of views, folds and fitting; the same seed gives the same bundle"),
     )
-    fitting = parser.add_argument_group("the head")
+    numbers = (
+        ("--folds", RunConfig.folds, "of the cross-validation; a patient is in one of them"),
+        ("--seed", RunConfig.seed, "of views, folds and fitting; the same seed gives the same bundle"),
+    )
+    fitting = parser.add_argument_group(
+        "the head",
+        "Without any of its settings, a dozen heads are tried by patient and by acquisition batch, in under a minute, "
+        "and the best is taken; the card shows them all. A setting ends the search: what is not given is as said here.",
+    )
+    fitting.add_argument("--no-search", action="store_true", help="take the usual head, and try no others")
     fitting.add_argument(
         "--pooling",
         choices=POOLINGS,
-        default=head.pooling,
-        help="how a feature map becomes an embedding: its mean, its maximum, or both (default: %(default)s)",
+        help=f"how a feature map becomes an embedding: its mean, its maximum, or both ({head.pooling})",
     )
-    for option, kind, default, meaning in numbers:
-        fitting.add_argument(option, type=kind, default=default, metavar="N", help=f"{meaning} (default: %(default)s)")
+    for option, kind, usual, meaning in settings:
+        fitting.add_argument(option, type=kind, metavar="N", help=f"{meaning} ({usual:g})")
+    for option, usual, meaning in numbers:
+        fitting.add_argument(option, type=int, default=usual, metavar="N", help=f"{meaning} (default: %(default)s)")
 
 
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:
@@ -249,6 +258,8 @@ def _add_cache(parser: argparse._ActionsContainer) -> None:
 
 
 def _train(options: argparse.Namespace) -> int:
+    head = _given(options, "width", "dropout", "pooling")
+    training = _given(options, "learning_rate", "l2", "label_smoothing", "epochs")
     config = RunConfig(
         data=options.data,
         name=options.name,
@@ -270,8 +281,9 @@ def _train(options: argparse.Namespace) -> int:
         notes=options.notes,
         population=options.population,
         augmentation=AugmentationConfig(flip=options.flip),
-        head=HeadConfig(options.width, options.dropout, options.pooling),
-        head_training=HeadTraining(options.learning_rate, options.l2, options.label_smoothing, epochs=options.epochs),
+        search=not (options.no_search or options.fine_tune or head or training),
+        head=HeadConfig(**head),
+        head_training=HeadTraining(**training),
     )
     console = Console()
     manifest = read_folder(config, console)
@@ -280,6 +292,11 @@ def _train(options: argparse.Namespace) -> int:
         from training.train import train
     train(config, manifest, console)
     return OK
+
+
+def _given(options: argparse.Namespace, *names: str) -> dict[str, Any]:
+    """The options that the user gave a value."""
+    return {name: value for name in names if (value := getattr(options, name)) is not None}
 
 
 def _evaluate(options: argparse.Namespace) -> int:

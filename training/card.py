@@ -21,6 +21,7 @@ def write_card(report: Mapping[str, Any], path: Path, *, notes: str | None) -> N
         _gate(report["gate"]),
         _test_split(report),
         _network(report),
+        _search(report["search"]),
         f"## What was tried\n\n{notes}\n" if notes else "",
         _versions(report["versions"]),
     ]
@@ -199,6 +200,36 @@ def _network(report: Mapping[str, Any]) -> str:
         f"- Fitting: {_settings(run['head_training'])}; best after {', '.join(map(str, report['epochs']))} epochs; "
         f"seed {run['seed']}\n"
         f"- Calibration: {calibration['method']}, slope {calibration['slope']:.3f}, bias {bias}\n"
+    )
+
+
+def _search(search: Mapping[str, Any] | None) -> str:
+    if search is None:
+        return ""
+    trials = search["trials"]
+    batches = trials[0]["batch_auroc"] is not None
+    rows = [
+        "| pooling | hidden layer | dropout | weight decay | class weights | AUROC by patient |"
+        + (" by batch | mean |" if batches else ""),
+        "|---|--:|--:|--:|---|--:|" + ("--:|--:|" if batches else ""),
+    ]
+    for place, trial in enumerate(trials):
+        scores = [trial["auroc"], *([trial["batch_auroc"], trial["score"]] if batches else [])]
+        cells = [
+            f"**{trial['pooling']}**" if place == search["best"] else trial["pooling"],
+            trial["width"] or "none",
+            trial["dropout"] if trial["width"] else "",
+            trial["l2"],
+            "yes" if trial["class_weights"] else "no",
+            *(f"{score:.4f}" for score in scores),
+        ]
+        rows.append("| " + " | ".join(map(str, cells)) + " |")
+    return (
+        f"## Heads that were tried\n\nOn the plain films and {search['views']} augmented view, for at most "
+        f"{search['epochs']} passes; the best, in bold, was then fitted in full. Taken: the {search['rule']}.\n\n"
+        + "\n".join(rows)
+        + f"\n\nThe head was chosen among {len(trials)} by its score on the same patients and batches that the numbers of "
+        "this card come from: they are the greatest of several, and a little too good.\n"
     )
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,7 @@ class RunConfig:
         positive: the label that operating points speak of; None: PNEUMONIA where there is one, else the last label.
         folds: of the patient-grouped cross-validation.
         seed: of folds, views and fitting; the same seed gives the same bundle on the same machine.
+        search: try heads first, and take the best instead of `head` and `head_training`; not with `fine_tune`.
         fine_tune: last blocks of the backbone that a second phase unfreezes; 0: none.
         overwrite: replace a bundle of this name.
         regroup: where films or patients would stand on both sides of a split, merge and take out; off: refuse the folder.
@@ -110,6 +111,7 @@ class RunConfig:
     positive: str | None = None
     folds: int = 5
     seed: int = 2015
+    search: bool = False
     fine_tune: int = 0
     overwrite: bool = False
     regroup: bool = False
@@ -127,6 +129,8 @@ class RunConfig:
         check_bundle_name(self.name)
         if self.views < 0 or self.fine_tune < 0:
             raise ValueError(f"--views and --fine-tune must be 0 or more. Received: {self.views}, {self.fine_tune}")
+        if self.search and self.fine_tune:
+            raise ValueError("A search among heads is for a frozen backbone: fine_tune must be 0. Received: both.")
         if not 0 <= self.seed < 2**31:
             raise ValueError(f"--seed must be from 0 to {2**31 - 1:,}. Received: {self.seed}")
         if self.folds < 2:
@@ -135,6 +139,10 @@ class RunConfig:
     @property
     def run_folder(self) -> Path:
         return self.runs / self.name
+
+    def with_head(self, head: HeadConfig, chosen: HeadTraining) -> "RunConfig":
+        """The same run with the head that a search has chosen; for as many passes as this one says."""
+        return replace(self, head=head, head_training=replace(chosen, epochs=self.head_training.epochs))
 
     def as_json(self) -> dict[str, Any]:
         """What shaped the numbers, without the paths of this machine."""

@@ -136,6 +136,15 @@ def leave_batch_out(labels: NDArray[np.int64], batches: Sequence[str]) -> list[B
     return folds
 
 
+def batch_folds(labels: NDArray[np.int64], batches: Sequence[str], patients: Sequence[str]) -> list[BatchFold]:
+    """Those of `leave_batch_out` that a head can be fitted on: with patients to be held out, to stop by."""
+    return [
+        fold
+        for fold in leave_batch_out(labels, batches)
+        if can_hold_out(labels[fold.fit], [patients[index] for index in fold.fit])
+    ]
+
+
 def _groups(labels: NDArray[np.int64], patients: Sequence[str]) -> tuple[NDArray[np.int64], int]:
     """The `(n,)` patient numbers, and how many patients the class with the fewest has: at least two, or an error."""
     groups = np.unique(np.asarray(patients, dtype=str), return_inverse=True)[1]

@@ -32,6 +32,7 @@ from training.lesson import FittedHead
 from training.manifest import Manifest
 from training.material import learnable
 from training.plots import plot_learning_curves
+from training.search import Search
 from training.validation import Judged, Metrics
 from training.wording import metrics_json, metrics_table
 
@@ -54,6 +55,7 @@ class Run:
     distances: NDArray[np.float64]
     batches: Sequence[Mapping[str, Any]]
     fitted: Sequence[FittedHead]
+    search: Search | None
     versions: Mapping[str, str]
 
     @property
@@ -125,6 +127,7 @@ def _report(run: Run, out_of_fold: Metrics, test: Judged | None) -> dict[str, An
         "backbone": {"id": run.backbone.id, "summary": run.backbone.summary, "weights": run.weights.source,
                      "weights_sha256": run.weights.sha256, "engine": run.engine.name, "precision": run.engine.precision},
         "configuration": run.config.as_json(),
+        "search": run.search.as_json() if run.search else None,
         "folds": len(run.fitted),
         "epochs": [fitted.epochs for fitted in run.fitted],
         "calibration": asdict(run.calibration),

@@ -24,7 +24,7 @@ from training.embed import embed
 from training.event_log import write_losses
 from training.finetune import require_blocks
 from training.folder import choose_positive
-from training.folds import Split, can_hold_out, grouped_folds, leave_batch_out
+from training.folds import Split, batch_folds, grouped_folds
 from training.gate import fit_gate
 from training.head import HeadFitter, held_out_logits
 from training.leak_gate import leak_gate
@@ -33,6 +33,7 @@ from training.lesson import FittedHead
 from training.manifest import Entry, Manifest
 from training.material import Material, class_indices, learnable
 from training.run import Run, save_run
+from training.search import search_heads
 from training.sheet import write_contact_sheet
 from training.tuned import fine_tuned_head
 from training.validation import batch_scores, calibrate, operating_points
@@ -69,13 +70,18 @@ def train(config: RunConfig, manifest: Manifest, console: Console) -> Path:
     material = embed_folder(config, manifest, engine, cache, console)
 
     # ----- The head, judged on patients that it has not seen.
-    fitter = HeadFitter(len(manifest.labels), config.head, config.head_training)
+    search = None
     if extractor:
+        fitter = HeadFitter(len(manifest.labels), config.head, config.head_training)
         folds, logits, fitted, engine, material = fine_tuned_head(
             config, manifest, material, extractor, backbone, fitter, console
         )
     else:
         folds = grouped_folds(material.truth, material.patients, folds=config.folds, seed=config.seed)
+        if config.search:
+            search = search_heads(config, material, folds, console)
+            config = config.with_head(search.best.candidate.head, search.best.candidate.training)
+        fitter = HeadFitter(len(manifest.labels), config.head, config.head_training)
         logits, fitted = cross_validate(config, fitter, material, folds, console)
     calibration, judged = calibrate(
         logits, material.truth, material.patients, folds, labels=manifest.labels, positive=positive
@@ -101,6 +107,7 @@ def train(config: RunConfig, manifest: Manifest, console: Console) -> Path:
         distances=distances,
         batches=batches,
         fitted=fitted,
+        search=search,
         versions={package: version(package) for package in PACKAGES},
     )
     return save_run(run, console)
@@ -143,7 +150,7 @@ def embed_folder(
             views=config.views,
             augmentation=config.augmentation,
             seed=config.seed,
-            mean_only=config.head.pooling == "mean",
+            mean_only=config.head.pooling == "mean" and not config.search,
             progress=advance,
         )
         advance(count, count)  # those that were kept from an earlier run count too
@@ -178,12 +185,7 @@ def leave_batches_out(
     """AUROC on acquisition batches that were not fitted on, where the folder's names tell them apart."""
     if fitter.classes != 2:
         return []
-    # A batch may hold so few patients that none can be held out to stop by: then it is not fitted on.
-    folds = [
-        fold
-        for fold in leave_batch_out(material.truth, [entry.batch for entry in material.entries])
-        if can_hold_out(material.truth[fold.fit], [material.patients[index] for index in fold.fit])
-    ]
+    folds = batch_folds(material.truth, [entry.batch for entry in material.entries], material.patients)
     if not folds:
         return []
     with progress_bar(console, "Leaving out acquisition batches") as advance:

@@ -1,0 +1,229 @@
+"""A search among heads, which costs seconds: the backbone has done its work, and heads are fitted side by side.
+
+First the pooling is chosen with the usual head, then its width, weight decay, dropout and class weights. Heads are ranked
+on plain films and one augmented view and after few passes; the best of them is fitted in full afterwards.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+from sklearn.metrics import roc_auc_score
+
+from models.calibration import softmax
+from models.head import POOLINGS
+from models.progress import Advance, progress_bar
+from training.config import RunConfig
+from training.folds import Split, batch_folds
+from training.head import fit_side_by_side
+from training.lesson import Part
+from training.material import Material
+from training.stack import Candidate
+
+RULE: Final = (
+    "highest mean of the AUROC by patient and, where there are batches, by batch, to four digits; of equals the smaller"
+)
+
+_EPOCHS: Final = 4
+_VIEWS: Final = 1  # augmented ones, besides the plain film
+_NARROW: Final = 32
+_MOST_NUMBERS: Final = 6_000_000  # of the kernels that are fitted at once: 24 MB, and four times that for Adam
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A head that was tried.
+
+    Attributes:
+        candidate: the head, and how it was fitted.
+        auroc: out of fold, by patient; for more than two classes the mean of one against the rest.
+        batch_auroc: the mean over left-out acquisition batches; None where there are none.
+    """
+
+    candidate: Candidate
+    auroc: float
+    batch_auroc: float | None
+
+    @property
+    def score(self) -> float:
+        scores = [self.auroc] if self.batch_auroc is None else [self.auroc, self.batch_auroc]
+        return round(float(np.mean(scores)), 4)
+
+    def as_json(self) -> dict[str, Any]:
+        head, training = self.candidate
+        return {
+            "pooling": head.pooling,
+            "width": head.width,
+            "dropout": head.dropout,
+            "l2": training.l2,
+            "class_weights": training.class_weights,
+            "auroc": self.auroc,
+            "batch_auroc": self.batch_auroc,
+            "score": self.score,
+        }
+
+
+@dataclass(frozen=True)
+class Search:
+    """What was tried, in order, on so many views of each film and after so many passes at most."""
+
+    trials: tuple[Trial, ...]
+    views: int
+    epochs: int
+
+    @property
+    def best(self) -> Trial:
+        return max(self.trials, key=lambda trial: (trial.score, -_size(trial.candidate)))
+
+    def as_json(self) -> dict[str, Any]:
+        """For the report."""
+        return {
+            "rule": RULE,
+            "views": self.views,
+            "epochs": self.epochs,
+            "best": self.trials.index(self.best),
+            "trials": [trial.as_json() for trial in self.trials],
+        }
+
+    def table(self) -> Table:
+        """For the terminal; the best in bold."""
+        table = Table(
+            "pooling", "hidden layer", "dropout", "weight decay", "class weights", title="Heads that were tried"
+        )
+        for name in ("AUROC by patient", "by batch", "mean"):
+            table.add_column(name, justify="right")
+        for trial in self.trials:
+            row = trial.as_json()
+            scores = [row[name] for name in ("auroc", "batch_auroc", "score")]
+            table.add_row(
+                row["pooling"],
+                str(row["width"] or "none"),
+                f"{row['dropout']:g}" if row["width"] else "",
+                f"{row['l2']:g}",
+                "yes" if row["class_weights"] else "no",
+                *("" if score is None else f"{score:.4f}" for score in scores),
+                style="bold" if trial is self.best else None,
+            )
+        return table
+
+
+def search_heads(config: RunConfig, material: Material, folds: Sequence[Split], console: Console) -> Search:
+    """Try heads on the folds that the chosen one will be judged by, and on acquisition batches."""
+    training = replace(config.head_training, epochs=min(_EPOCHS, config.head_training.epochs))
+    usual = Candidate(config.head, training)
+    poolings = [usual._replace(head=replace(config.head, pooling=pooling)) for pooling in POOLINGS]
+    views = min(_VIEWS, config.views)
+    trier = _Trier(config.seed, material, folds, views)
+    with progress_bar(console, "Trying heads") as advance:
+        count = len(poolings) + len(_variations(usual))
+        trials = trier.try_all(poolings, advance, count)
+        chosen = Search(tuple(trials), views, training.epochs).best.candidate
+        trials += trier.try_all(_variations(chosen), advance, count)
+    search = Search(tuple(trials), views, training.epochs)
+    console.print(search.table())
+    console.print(f"Taken: the {RULE}. It is fitted in full now.", soft_wrap=True)
+    return search
+
+
+def _variations(usual: Candidate) -> list[Candidate]:
+    """Each of the other settings by itself, heads of one width in a row."""
+    head, training = usual
+    stronger, strongest = (replace(training, l2=factor * training.l2) for factor in (10, 100))
+    narrow, none = replace(head, width=_NARROW), replace(head, width=0, dropout=0.0)
+    return [
+        Candidate(head, stronger),
+        Candidate(replace(head, dropout=0.0), training),
+        Candidate(replace(head, dropout=0.5), training),
+        Candidate(head, replace(training, class_weights=not training.class_weights)),
+        Candidate(narrow, training),
+        Candidate(narrow, stronger),
+        Candidate(none, training),
+        Candidate(none, stronger),
+        Candidate(none, strongest),
+    ]
+
+
+@dataclass
+class _Trier:
+    """Fits candidates on the folds and on the batches, and scores them."""
+
+    seed: int
+    material: Material
+    folds: Sequence[Split]
+    views: int
+    done: int = 0
+
+    def __post_init__(self) -> None:
+        material = self.material
+        self._classes = len(np.unique(material.truth))
+        self._batches: list[Split] = []
+        if self._classes == 2:
+            batches = [entry.batch for entry in material.entries]
+            self._batches = [
+                (fold.fit, fold.held_out) for fold in batch_folds(material.truth, batches, material.patients)
+            ]
+
+    def try_all(self, candidates: Sequence[Candidate], advance: Advance, count: int) -> list[Trial]:
+        trials: list[Trial] = []
+        for together in self._groups(candidates):
+            by_patient = self._held_out(together, self.folds, [self.seed + number for number in range(len(self.folds))])
+            by_batch = self._held_out(together, self._batches, [self.seed] * len(self._batches))
+            truth = self.material.truth
+            for place, candidate in enumerate(together):
+                every = np.concatenate([held_out for _, held_out in self.folds])
+                auroc = _auroc(truth[every], np.concatenate(by_patient[place]))
+                of_batches = [
+                    _auroc(truth[held_out], logits)
+                    for (_, held_out), logits in zip(self._batches, by_batch[place], strict=True)
+                ]
+                trials.append(Trial(candidate, auroc, float(np.mean(of_batches)) if of_batches else None))
+            self.done += len(together)
+            advance(self.done, count)
+        return trials
+
+    def _groups(self, candidates: Sequence[Candidate]) -> list[list[Candidate]]:
+        """Candidates that one step can fit: of one pooling and width, and not too many for the memory."""
+        groups = []
+        for (pooling, width), same in groupby(candidates, key=lambda one: (one.head.pooling, one.head.width)):
+            size = self.material.pooled(pooling).shape[-1] * (width or self._classes)
+            most = max(1, _MOST_NUMBERS // (max(len(self.folds), len(self._batches)) * size))
+            alike = list(same)
+            groups += [alike[start : start + most] for start in range(0, len(alike), most)]
+        return groups
+
+    def _held_out(
+        self, candidates: Sequence[Candidate], splits: Sequence[Split], seeds: Sequence[int]
+    ) -> list[list[NDArray[np.float32]]]:
+        """For each candidate, the logits of what each split holds out."""
+        if not splits:
+            return [[] for _ in candidates]
+        embeddings = self.material.pooled(candidates[0].head.pooling)
+        rows = fit_side_by_side(
+            embeddings[:, : 1 + self.views],
+            self.material.truth,
+            self.material.patients,
+            [Part(fit, seed) for (fit, _), seed in zip(splits, seeds, strict=True)],
+            candidates,
+            classes=self._classes,
+        )
+        plain = [embeddings[held_out, 0] for _, held_out in splits]
+        return [
+            [heads[place].head.logits(films) for heads, films in zip(rows, plain, strict=True)]
+            for place in range(len(candidates))
+        ]
+
+
+def _auroc(truth: NDArray[np.int64], logits: NDArray[np.float32]) -> float:
+    if logits.shape[1] == 2:
+        return float(roc_auc_score(truth, logits[:, 1] - logits[:, 0]))
+    return float(roc_auc_score(truth, softmax(logits.astype(np.float64)), multi_class="ovr"))
+
+
+def _size(candidate: Candidate) -> int:
+    """What grows with the numbers of the first layer."""
+    return candidate.head.input_size(1) * (candidate.head.width or 1)
