@@ -19,6 +19,7 @@ from models.radiograph import read_radiograph
 from tests.models.dicom_files import dataset, encode
 from tests.training.conftest import Ran, Trained, Workshop
 from tests.training.films import film, write_published
+from training.config import HeadTraining
 
 BUNDLE_FILES = {
     "MODEL_CARD.md",
@@ -56,6 +57,15 @@ def is_reported(shown: str, numbers: list[float]) -> bool:
     plain = shown.replace("\u2212", "-").replace(",", "")
     digits = len(plain.partition(".")[2])
     return any(f"{number:.{digits}f}" == plain for number in numbers)
+
+
+def assert_same_heads(workshop: Workshop, *names: str) -> None:
+    first, second = (load_head(workshop.load(name)) for name in names)
+    for one, other in zip((first.hidden, first.logits_layer), (second.hidden, second.logits_layer), strict=True):
+        assert one is not None
+        assert other is not None
+        for ours, theirs in zip(one, other, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
 
 
 def test_the_bundle_is_whole_and_tells_the_classes_apart(
@@ -138,9 +148,7 @@ def test_a_second_run_embeds_nothing_and_is_the_same_bundle(workshop: Workshop, 
     before = workshop.shards()
     assert workshop.train(trained.data, "again").status == 0
     assert workshop.shards() == before
-    first, again = (load_head(workshop.load(name)).get_weights() for name in (trained.name, "again"))
-    for one, other in zip(first, again, strict=True):
-        np.testing.assert_array_equal(one, other)
+    assert_same_heads(workshop, trained.name, "again")
     reports = [workshop.report(name) for name in (trained.name, "again")]
     for report in reports:
         del report["bundle"], report["configuration"]["name"]
@@ -218,10 +226,7 @@ def test_a_test_split_is_judged_and_nothing_else_comes_from_it(
     assert without["test_split"] is None
     for key in ("out_of_fold", "confusion", "operating_points", "calibration", "epochs"):
         assert without[key] == report[key]
-    for one, other in zip(
-        *(load_head(workshop.load(name)).get_weights() for name in ("splits", "no_test")), strict=True
-    ):
-        np.testing.assert_array_equal(one, other)
+    assert_same_heads(workshop, "splits", "no_test")
 
 
 def test_unreadable_files_are_set_aside_and_listed(workshop: Workshop, trained_on_splits: Ran) -> None:
@@ -259,6 +264,50 @@ def test_logs_for_tensorboard_are_written_where_asked(workshop: Workshop, traine
     (file,) = (path for path in (workshop.root / "logs").rglob("*") if path.is_file())
     assert "tfevents" in file.name
     assert file.stat().st_size > 100
+
+
+@pytest.fixture(scope="module")
+def searched(workshop: Workshop, trained: Trained) -> str:
+    """A bundle for which heads were tried: no setting of the head is given."""
+    places = ("--cache", workshop.cache, "--runs", workshop.runs)
+    plain = ("--backbone", "efficientnet_lite0", "--views", 0, "--folds", 2)
+    ran = workshop.run("train", trained.data, "--name", "searched", *plain, *places)
+    assert ran.status == 0, ran.err
+    assert "Heads that were tried" in ran.out
+    return "searched"
+
+
+def test_without_a_setting_heads_are_tried_and_the_best_is_taken(workshop: Workshop, searched: str) -> None:
+    report, spec = workshop.report(searched), workshop.load(searched).spec
+    trials = report["search"]["trials"]
+    assert len(trials) == 12
+    assert {trial["pooling"] for trial in trials} == {"mean", "max", "both"}
+    assert {trial["width"] for trial in trials} == {0, 32, 128}
+    best = trials[report["search"]["best"]]
+    assert best["score"] == max(trial["score"] for trial in trials)
+    assert (spec.head.pooling, spec.head.width, spec.head.dropout) == (best["pooling"], best["width"], best["dropout"])
+    assert report["configuration"]["head_training"]["l2"] == best["l2"]
+    assert report["configuration"]["head_training"]["epochs"] == HeadTraining.epochs
+
+
+def test_the_card_shows_the_heads_that_were_tried(workshop: Workshop, searched: str) -> None:
+    card = workshop.card(searched)
+    assert "## Heads that were tried" in card
+    assert "chosen among 12" in card
+    reported = numbers_in(workshop.report(searched))
+    assert [shown for shown in numbers_of_tables(card) if not is_reported(shown, reported)] == []
+
+
+@pytest.mark.parametrize("option", [("--width", 4), ("--no-search",)])
+def test_a_setting_of_the_head_ends_the_search(
+    option: tuple[object, ...], workshop: Workshop, trained: Trained
+) -> None:
+    places = ("--cache", workshop.cache, "--runs", workshop.runs, "--overwrite")
+    plain = ("--backbone", "efficientnet_lite0", "--views", 0, "--folds", 2)
+    ran = workshop.run("train", trained.data, "--name", "unsearched", *plain, *places, *option)
+    assert ran.status == 0, ran.err
+    assert workshop.report("unsearched")["search"] is None
+    assert "Heads that were tried" not in ran.out + workshop.card("unsearched")
 
 
 def test_three_classes_give_a_bundle_that_names_the_likeliest(
