@@ -13,6 +13,7 @@ from training.bootstrap import bootstrap
 
 _COMPONENTS: Final = 32
 _UNLIKE_QUANTILE: Final = 0.99
+_FILMS_AT_ONCE: Final = 512  # distances are computed in double precision
 
 # Photographs, drawings, text and noise lie at 7 times the first threshold and more, new patients' films at 2.1 times at most
 # (measured with the shipped bundle's backbone and data; benchmarks/gate.py).
@@ -51,14 +52,16 @@ def _plane(
     deviation = np.maximum(embeddings.std(axis=0), 1e-3)
     # A plane through nearly as many films as it has directions would hold every one of them, and no new one.
     count = max(1, min(_COMPONENTS, len(embeddings) // 8))
-    standardised = (embeddings - mean) / deviation
+    standardised = embeddings - mean
+    standardised /= deviation
     # The principal components, from the scatter matrix: many films make it no larger, and it is passed over many times.
     scatter = standardised.T @ standardised
     with threadpool_limits(1):  # threads would spend longer waiting for each other than on these products
         _, directions = eigsh(scatter, k=count, v0=np.ones(len(mean), np.float32))
     components = np.ascontiguousarray(directions.T[::-1], dtype=np.float32)
-    residual = float(plane_distances(embeddings, mean, deviation, components).mean())
-    return mean, deviation, components, residual
+    parts = [embeddings[start : start + _FILMS_AT_ONCE] for start in range(0, len(embeddings), _FILMS_AT_ONCE)]
+    residual = np.concatenate([plane_distances(part, mean, deviation, components) for part in parts]).mean()
+    return mean, deviation, components, float(residual)
 
 
 def _false_alarms(flagged: NDArray[np.bool_], patients: Sequence[str]) -> tuple[float, float, float]:
