@@ -19,13 +19,12 @@ from rich.console import Console
 from models.backbones import BACKBONES, get_backbone
 from models.backbones.weights import WeightsError, fetch_weights, keras_cache
 from models.bundle import BUNDLES_VARIABLE, BundleError, load_bundle
-from models.engines import ENGINES
-from models.files import CACHE_VARIABLE, cache_folder
-from models.head import POOLINGS, HeadConfig
+from models.head import HeadConfig
 from models.progress import progress_bar
 from models.quiet import import_keras_quietly
 from training.config import AugmentationConfig, HeadTraining, RunConfig
 from training.folder import read_folder, read_folder_for
+from training.options import add_backbone, add_cache, add_data, add_engine, add_head, add_patients
 from training.patients import DatasetError
 
 OK, WRONG_USAGE, INTERRUPTED = 0, 2, 130
@@ -98,9 +97,9 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         help=f"of the bundle; it is written to models/bundles/NAME, or to ${BUNDLES_VARIABLE}/NAME",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace a bundle of this name")
-    _add_data(parser)
-    _add_backbone(parser)
-    _add_head(parser)
+    add_data(parser)
+    add_backbone(parser)
+    add_head(parser)
     output = parser.add_argument_group("what is written beside the bundle")
     output.add_argument(
         "--runs",
@@ -109,93 +108,9 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="contact sheet and manifest go to DIR/NAME; they show and name patients (default: %(default)s)",
     )
-    _add_cache(output)
+    add_cache(output)
     output.add_argument("--tensorboard", type=Path, metavar="DIR", help="write the losses there, for TensorBoard")
     output.add_argument("--notes", type=Path, metavar="FILE", help='Markdown for the card, under "What was tried"')
-
-
-def _add_data(parser: argparse.ArgumentParser) -> None:
-    data = parser.add_argument_group("the data")
-    _add_patients(data)
-    data.add_argument(
-        "--regroup",
-        action="store_true",
-        help="where one film or patient would stand on both sides of a split, merge the patients and take out of the "
-        "training part whom the test split shows; without it such a folder is refused",
-    )
-    data.add_argument(
-        "--positive",
-        metavar="LABEL",
-        help="of two classes, the one whose probability is shown (default: PNEUMONIA, or else the last by name)",
-    )
-    data.add_argument(
-        "--population",
-        default="not stated",
-        metavar="TEXT",
-        help='whom the images show, for the card and the page, such as "adults, one hospital, 2019"',
-    )
-
-
-def _add_backbone(parser: argparse.ArgumentParser) -> None:
-    backbone = parser.add_argument_group("the backbone and what it is shown")
-    backbone.add_argument(
-        "--backbone",
-        choices=["auto", *BACKBONES],
-        default="auto",
-        help="auto (the default): resnet50 where its weights can be had, else efficientnet_lite0, which needs no network",
-    )
-    _add_engine(backbone)
-    backbone.add_argument("--weights", type=Path, metavar="FILE", help="a local weight file for the backbone")
-    backbone.add_argument(
-        "--views",
-        type=int,
-        default=RunConfig.views,
-        metavar="N",
-        help="augmented views of each film besides the plain one; each costs as much time as the plain one "
-        "(default: %(default)s)",
-    )
-    backbone.add_argument(
-        "--flip", action="store_true", help="mirror half of the views; off, since a mirrored chest is situs inversus"
-    )
-    backbone.add_argument(
-        "--fine-tune",
-        type=int,
-        default=0,
-        metavar="BLOCKS",
-        help="let the last BLOCKS of the backbone learn too, on four fifths of the patients: slow, and on radiographs "
-        "from elsewhere often worse (default: %(default)s)",
-    )
-
-
-def _add_head(parser: argparse.ArgumentParser) -> None:
-    head, training = HeadConfig(), HeadTraining()
-    settings: tuple[tuple[str, type, float, str], ...] = (
-        ("--width", int, head.width, "units of the hidden layer; 0: none"),
-        ("--dropout", float, head.dropout, "share of units dropped while fitting, in [0, 1)"),
-        ("--learning-rate", float, training.learning_rate, "of Adam, at the start"),
-        ("--l2", float, training.l2, "weight decay"),
-        ("--label-smoothing", float, training.label_smoothing, "share of each label given to all classes, in [0, 1)"),
-        ("--epochs", int, training.epochs, "passes at most; early stopping ends sooner"),
-    )
-    numbers = (
-        ("--folds", RunConfig.folds, "of the cross-validation; a patient is in one of them"),
-        ("--seed", RunConfig.seed, "of views, folds and fitting; the same seed gives the same bundle"),
-    )
-    fitting = parser.add_argument_group(
-        "the head",
-        "Without any of its settings, a dozen heads are tried by patient and by acquisition batch, in under a minute, "
-        "and the best is taken; the card shows them all. A setting ends the search: what is not given is as said here.",
-    )
-    fitting.add_argument("--no-search", action="store_true", help="take the usual head, and try no others")
-    fitting.add_argument(
-        "--pooling",
-        choices=POOLINGS,
-        help=f"how a feature map becomes an embedding: its mean, its maximum, or both ({head.pooling})",
-    )
-    for option, kind, usual, meaning in settings:
-        fitting.add_argument(option, type=kind, metavar="N", help=f"{meaning} ({usual:g})")
-    for option, usual, meaning in numbers:
-        fitting.add_argument(option, type=int, default=usual, metavar="N", help=f"{meaning} (default: %(default)s)")
 
 
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:
@@ -208,9 +123,9 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="evaluation.json and the plots are written there"
     )
-    _add_patients(parser)
-    _add_engine(parser)
-    _add_cache(parser)
+    add_patients(parser)
+    add_engine(parser)
+    add_cache(parser)
 
 
 def _add_weights(parser: argparse.ArgumentParser) -> None:
@@ -222,38 +137,6 @@ def _add_weights(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="DIR",
         help="where to put the file (default: Keras' cache, where every command looks)",
-    )
-
-
-def _add_patients(parser: argparse._ActionsContainer) -> None:
-    parser.add_argument(
-        "--patient-regex",
-        metavar="REGEX",
-        help=r"its first group, searched in the file name, is the patient, as in '^(\d+)_' (default: the published names "
-        "of the paediatric pneumonia data; where they do not fit, each file counts as a patient)",
-    )
-    parser.add_argument(
-        "--patients", type=Path, metavar="CSV", help="instead, a table with the columns file and patient"
-    )
-
-
-def _add_engine(parser: argparse._ActionsContainer) -> None:
-    parser.add_argument(
-        "--engine",
-        choices=ENGINES,
-        default="auto",
-        help="what runs the backbone: keras (a GPU, where there is one) or openvino (faster on a processor; in bfloat16 where "
-        "that changes nothing, unless openvino-f32); auto (the default) takes keras with a GPU and openvino without",
-    )
-
-
-def _add_cache(parser: argparse._ActionsContainer) -> None:
-    parser.add_argument(
-        "--cache",
-        type=Path,
-        default=cache_folder(),
-        metavar="DIR",
-        help=f"embeddings, kept for next time; ${CACHE_VARIABLE} names another (default: %(default)s)",
     )
 
 

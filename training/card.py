@@ -225,7 +225,7 @@ def _search(search: Mapping[str, Any] | None) -> str:
         ]
         rows.append("| " + " | ".join(map(str, cells)) + " |")
     return (
-        f"## Heads that were tried\n\nOn the plain films and {search['views']} augmented view, for at most "
+        f"## Heads that were tried\n\nOn the plain film and {search['views']} augmented view of each image, for at most "
         f"{search['epochs']} passes; the best, in bold, was then fitted in full. Taken: the {search['rule']}.\n\n"
         + "\n".join(rows)
         + f"\n\nThe head was chosen among {len(trials)} by its score on the same patients and batches that the numbers of "
