@@ -55,7 +55,7 @@ def read_radiograph(source: Path | bytes) -> Radiograph:
     Raises:
         RefusedError: for anything that is not one readable radiograph; nothing else, whatever the content.
     """
-    content = source if isinstance(source, bytes) else _read_bytes(source)
+    content = source if isinstance(source, bytes) else read_bytes(source)
     if not content:
         raise RefusedError("empty_file", "The file is empty. Export or copy the image again.")
     if len(content) > MAX_BYTES:
@@ -65,8 +65,12 @@ def read_radiograph(source: Path | bytes) -> Radiograph:
     return Radiograph(pixels, hashlib.sha256(content).hexdigest(), kind, facts)
 
 
-def _read_bytes(path: Path) -> bytes:
-    """The bytes of a regular file, at most one more than the limit."""
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a regular file, at most one more than the limit.
+
+    Raises:
+        RefusedError: where there is no such file, or one of too many bytes.
+    """
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for a writer for ever

@@ -187,7 +187,12 @@ def _evaluate(options: argparse.Namespace) -> int:
 
     console, bundle = Console(), load_bundle(options.name)
     manifest = read_folder_for(
-        bundle, options.data, console, patient_regex=options.patient_regex, patients_csv=options.patients
+        bundle,
+        options.data,
+        console,
+        patient_regex=options.patient_regex,
+        patients_csv=options.patients,
+        cache=options.cache,
     )
     evaluate(bundle, manifest, options.out, console, cache=options.cache, engine=options.engine)
     return OK

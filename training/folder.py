@@ -11,6 +11,7 @@ from training.config import RunConfig
 from training.manifest import Manifest, read_manifest
 from training.material import class_indices, learnable
 from training.patients import DatasetError
+from training.prints import Prints
 
 _SHOWN: Final = 10
 
@@ -23,7 +24,7 @@ def read_folder(config: RunConfig, console: Console) -> Manifest:
     """
     refuse_existing(config.name, overwrite=config.overwrite)
     read_notes(config)
-    manifest = _read(config.data, config.patient_regex, config.patients_csv, console)
+    manifest = _read(config.data, config.patient_regex, config.patients_csv, config.cache, console)
     choose_positive(config, manifest)
     require_splits(config, manifest)
     manifest.write_csv(config.run_folder / "manifest.csv")
@@ -31,10 +32,10 @@ def read_folder(config: RunConfig, console: Console) -> Manifest:
 
 
 def read_folder_for(
-    bundle: Bundle, data: Path, console: Console, *, patient_regex: str | None, patients_csv: Path | None
+    bundle: Bundle, data: Path, console: Console, *, patient_regex: str | None, patients_csv: Path | None, cache: Path
 ) -> Manifest:
     """Read a folder that a bundle is to be judged on; refuse classes that the bundle does not know."""
-    manifest = _read(data, patient_regex, patients_csv, console)
+    manifest = _read(data, patient_regex, patients_csv, cache, console)
     if strange := sorted(set(manifest.labels) - set(bundle.spec.labels)):
         raise DatasetError(
             "unknown_class",
@@ -66,9 +67,12 @@ def choose_positive(config: RunConfig, manifest: Manifest) -> str | None:
     return named or manifest.labels[-1]
 
 
-def _read(data: Path, patient_regex: str | None, patients_csv: Path | None, console: Console) -> Manifest:
+def _read(data: Path, patient_regex: str | None, patients_csv: Path | None, cache: Path, console: Console) -> Manifest:
     with progress_bar(console, "Reading images") as advance:
-        manifest = read_manifest(data, patient_regex=patient_regex, patients_csv=patients_csv, progress=advance)
+        prints = Prints(cache / "prints.json")
+        manifest = read_manifest(
+            data, patient_regex=patient_regex, patients_csv=patients_csv, prints=prints, progress=advance
+        )
     counts = {label: sum(entry.label == label for entry in manifest.entries) for label in manifest.labels}
     patients = len({entry.patient for entry in manifest.entries})
     found = ", ".join(f"{count:,} {label}" for label, count in counts.items())

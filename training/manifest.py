@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from models.files import atomic_path
-from models.radiograph import read_radiograph
 from models.refusal import RefusedError
 from training.listing import files_below, folders_and_files
 from training.patients import DatasetError, name_patients, published_name, shortened
-from training.perceptual_hash import perceptual_hash, pixels_sha256
+from training.prints import Prints
 
 __all__ = ["SPLITS", "DatasetError", "Entry", "Manifest", "SetAside", "read_manifest"]
 
@@ -114,6 +113,7 @@ def read_manifest(
     *,
     patient_regex: str | None = None,
     patients_csv: Path | None = None,
+    prints: Prints | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Manifest:
     """Read a folder of radiographs. What can be told from names alone is checked before any file is opened.
@@ -124,6 +124,7 @@ def read_manifest(
         patients_csv: a table with the columns `file` (relative to `root`, or a file name that occurs once) and
             `patient`. Without either, the published names of this data are known; a file of an unknown patient is
             treated as a patient of its own, together with byte-identical copies of it.
+        prints: what is known of films from earlier runs, and is kept for later ones; they are not decoded again.
         progress: called in order with (files read, files in all).
 
     Returns:
@@ -136,36 +137,40 @@ def read_manifest(
     files = [candidate.path for candidate in candidates]
     names = name_patients(files, patient_regex=patient_regex, patients_csv=patients_csv)
     names.require([file for file in files if _is_image_name(file)])
+    prints = prints or Prints()
     entries: list[Entry] = []
     set_aside: list[SetAside] = []
-    for number, result in enumerate(_read_all(root, candidates, names.patients), start=1):
+    for number, result in enumerate(_read_all(root, candidates, names.patients, prints), start=1):
         if isinstance(result, SetAside):
             set_aside.append(result)
         else:
             entries.append(result)
         if progress is not None:
             progress(number, len(files))
+    prints.save()
     _require_entries(candidates, entries, set_aside)
     kept = [entry.path for entry in entries]
     names.require(kept)
     return Manifest(root, labels, tuple(entries), tuple(set_aside), names.describe(kept))
 
 
-def _read_all(root: Path, candidates: Sequence[_Candidate], patients: Mapping[Path, str]) -> Iterator[Entry | SetAside]:
-    """Decode each file once, on all cores (the codecs release the interpreter), in order, and let the pixels go."""
+def _read_all(
+    root: Path, candidates: Sequence[_Candidate], patients: Mapping[Path, str], prints: Prints
+) -> Iterator[Entry | SetAside]:
+    """Read each file once, on all cores (the codecs release the interpreter), in order; no pixels are kept."""
 
     def read(candidate: _Candidate) -> Entry | SetAside:
         path, label, split = candidate
         try:
-            radiograph = read_radiograph(root / path)
+            sha256, seen = prints.of(root / path)
         except RefusedError as error:
             return SetAside(path, error.refusal.code, error.refusal.sentence)
         # An image of an unknown patient is named by its content: a copy of it on the other side of a split would leak.
-        patient = patients.get(path, f"image:{radiograph.sha256}")
+        patient = patients.get(path, f"image:{sha256}")
         name = published_name(path.name)
         batch = name.batch if name else ""
-        prints = pixels_sha256(radiograph.pixels), perceptual_hash(radiograph.pixels)
-        return Entry(path, label, patient, batch, split, radiograph.sha256, dict(radiograph.facts), *prints)
+        hashed = bytes.fromhex(seen.perceptual_hash)
+        return Entry(path, label, patient, batch, split, sha256, seen.facts, seen.pixels_sha256, hashed)
 
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         yield from pool.map(read, candidates)

@@ -1,0 +1,66 @@
+"""Films are decoded once; a changed file is always noticed."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from models.refusal import RefusedError
+from tests.training.films import write_film
+from training.manifest import read_manifest
+from training.prints import Prints
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for label, opacity in (("A", 0.0), ("B", 1.0)):
+        for number in range(2):
+            write_film(tmp_path / "films" / label / f"{number}.png", number, opacity)
+    return tmp_path / "films"
+
+
+def test_a_second_reading_tells_the_same_without_decoding(folder: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "cache/prints.json"
+    first = read_manifest(folder, prints=Prints(kept))
+    written = kept.stat().st_mtime_ns
+    assert read_manifest(folder, prints=Prints(kept)) == first == read_manifest(folder)
+    assert kept.stat().st_mtime_ns == written
+    # What the file of prints says of these bytes is believed: they were not decoded again.
+    digest = first.entries[0].pixels_sha256
+    kept.write_text(kept.read_text().replace(digest, "believed"))
+    assert read_manifest(folder, prints=Prints(kept)).entries[0].pixels_sha256 == "believed"
+
+
+def test_a_changed_file_is_noticed(folder: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "prints.json"
+    before = read_manifest(folder, prints=Prints(kept)).entries[0]
+    write_film(folder / before.path, 77, 2.0)
+    after = read_manifest(folder, prints=Prints(kept)).entries[0]
+    assert after.path == before.path
+    assert after.sha256 != before.sha256
+    assert after.pixels_sha256 != before.pixels_sha256
+    assert read_manifest(folder) == read_manifest(folder, prints=Prints(kept))
+
+
+def test_a_copy_of_a_known_file_needs_no_decoding_and_a_refused_one_is_refused_again(
+    folder: Path, tmp_path: Path
+) -> None:
+    prints = Prints(tmp_path / "prints.json")
+    sha256, seen = prints.of(folder / "A/0.png")
+    shutil.copyfile(folder / "A/0.png", folder / "A/9.png")
+    assert prints.of(folder / "A/9.png") == (sha256, seen)
+    (folder / "broken.png").write_bytes(b"no picture")
+    prints.save()
+    for known in (prints, Prints(tmp_path / "prints.json")):
+        with pytest.raises(RefusedError, match="not an image"):
+            known.of(folder / "broken.png")
+
+
+@pytest.mark.parametrize(
+    "damage", ["", "{", "[]", '{"version": 0, "prints": {}}', '{"version": 1, "prints": {"a": {}}}']
+)
+def test_a_damaged_file_of_prints_counts_as_none(damage: str, folder: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "prints.json"
+    kept.write_text(damage)
+    assert read_manifest(folder, prints=Prints(kept)) == read_manifest(folder)
+    assert len(kept.read_text()) > 100
