@@ -29,7 +29,9 @@ RULE: Final = (
     "highest mean of the AUROC by patient and, where there are batches, by batch, to four digits; of equals the smaller"
 )
 
-_EPOCHS: Final = 6  # after 4, heads on longer embeddings have not yet overtaken the others (5,216 films, EfficientNet-Lite0)
+_EPOCHS: Final = (
+    6  # after 4, heads on longer embeddings have not yet overtaken the others (5,216 films, EfficientNet-Lite0)
+)
 _VIEWS: Final = 1  # augmented ones, besides the plain film
 _NARROW: Final = 32
 _MOST_NUMBERS: Final = 6_000_000  # of the kernels that are fitted at once: 24 MB, and four times that for Adam
