@@ -2,6 +2,7 @@
 
     python -m training train FOLDER --name mine
     python -m training evaluate mine OTHER_FOLDER --out report
+    python -m training stress mine FOLDER
     python -m training weights resnet50 --to carry
 
 FOLDER holds a folder per class (NORMAL/, PNEUMONIA/, or any names), or train/, val/ and test/ with these in them. Images of
@@ -48,6 +49,17 @@ Judge a bundle on a folder that it was not trained on: AUROC, sensitivity, speci
 
 Writes evaluation.json, roc.png, reliability.png, histogram.png and confusion.png."""
 
+_STRESS = """\
+Show a bundle films that went through worse than its own: thirteen corruptions in five severities, films without their
+lungs, films with a letter in a corner; and ask whether its heatmaps show what it learnt.
+
+    python -m training stress mine radiographs --out stress
+    python -m training stress mine other_hospital --sample 100        a first look
+
+Where DATA is the folder that the bundle was trained on, the heads of its cross-validation are fitted again and each film is
+judged by one that has not seen its patient. A folder that holds only a part of those films cannot be told from a new
+one, and flatters. Writes stress.json, stress.png and stress_films.png; the last shows a patient."""
+
 _WEIGHTS = """\
 Fetch a backbone's published ImageNet weights and check their digest, for this machine or for one without a network.
 
@@ -79,6 +91,7 @@ def build_parser() -> argparse.ArgumentParser:
     for name, summary, add in (
         ("train", "make a bundle from a folder of radiographs", _add_train),
         ("evaluate", "judge a bundle on a folder that it was not trained on", _add_evaluate),
+        ("stress", "try a bundle on corrupted films, and for shortcuts", _add_stress),
         ("weights", "fetch and check a backbone's ImageNet weights", _add_weights),
     ):
         add(commands.add_parser(name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter))
@@ -126,6 +139,30 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     add_patients(parser)
     add_engine(parser)
     add_cache(parser)
+
+
+def _add_stress(parser: argparse.ArgumentParser) -> None:
+    parser.description = _STRESS
+    parser.set_defaults(command=_stress)
+    parser.add_argument("name", metavar="NAME", help="the bundle")
+    parser.add_argument(
+        "data", type=Path, metavar="DATA", help="a folder per class; where it has a test split, that alone"
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="where to write; it shows a patient (default: runs/NAME/stress)"
+    )
+    parser.add_argument(
+        "--sample",
+        type=int,
+        default=400,
+        metavar="N",
+        help="films, as many of each class, of as many patients as can be (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of the sample and of the noise (default: %(default)s)"
+    )
+    _add_patients(parser)
+    _add_cache(parser)
 
 
 def _add_weights(parser: argparse.ArgumentParser) -> None:
@@ -195,6 +232,19 @@ def _evaluate(options: argparse.Namespace) -> int:
         cache=options.cache,
     )
     evaluate(bundle, manifest, options.out, console, cache=options.cache, engine=options.engine)
+    return OK
+
+
+def _stress(options: argparse.Namespace) -> int:
+    console, bundle = Console(), load_bundle(options.name)
+    manifest = read_folder_for(
+        bundle, options.data, console, patient_regex=options.patient_regex, patients_csv=options.patients
+    )
+    with console.status("Loading TensorFlow …"):
+        import_keras_quietly()
+        from training.stress import stress
+    out = options.out or RunConfig.runs / options.name / "stress"
+    stress(bundle, manifest, out, console, cache=options.cache, sample=options.sample, seed=options.seed)
     return OK
 
 

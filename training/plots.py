@@ -145,6 +145,21 @@ def plot_learning_curves(losses: Sequence[tuple[Sequence[float], Sequence[float]
     _save(figure, path)
 
 
+def plot_error_table(errors: Mapping[str, Sequence[float]], path: Path, *, title: str, basis: str) -> None:
+    """Balanced errors as a table of colours: a row for each corruption, a column for each severity from 1."""
+    table = np.array(list(errors.values()), dtype=np.float64)
+    figure, axes = _figure(1.9 + 0.36 * len(table), title, basis)
+    # 0.5 is what chance gives between two classes.
+    axes.imshow(table, cmap="OrRd", vmin=0, vmax=0.5, aspect="auto")
+    for (row, column), error in np.ndenumerate(table):
+        axes.text(column, row, f"{error:.2f}", ha="center", va="center", color="white" if error > 0.3 else INK)
+    axes.set_xticks(range(table.shape[1]), [str(column + 1) for column in range(table.shape[1])])
+    axes.set_yticks(range(len(table)), [_plain(name.replace("_", " ")) for name in errors])
+    _style(axes, x="Severity")
+    axes.grid(visible=False)
+    _save(figure, path)
+
+
 def contact_sheet(
     rows: Sequence[Sequence[NDArray[np.uint8]]], titles: Sequence[str], path: Path, *, columns: Sequence[str] = ()
 ) -> None:

@@ -1,0 +1,100 @@
+"""Heads that have not seen the patients they judge: what makes a number from a bundle's own training folder honest.
+
+A bundle keeps one head, fitted on everything. The heads of its cross-validation can be had again, as its configuration is
+recorded and the embeddings are in the cache: the same folds, the same seeds.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from models.backbones import get_backbone
+from models.backbones.weights import WeightsFile
+from models.bundle import Bundle, BundleError
+from models.network import FeatureExtractor
+from training.config import AugmentationConfig, HeadTraining, RunConfig
+from training.folds import grouped_folds
+from training.head import HeadFitter, head_logits
+from training.manifest import Manifest
+from training.train import cross_validate, embed_folder
+
+
+@dataclass(frozen=True)
+class Judges:
+    """Who judges which film.
+
+    Attributes:
+        heads: fitted.
+        of_film: `(n,)`, the place in `heads` of the one that judges each film.
+    """
+
+    heads: Sequence[Any]
+    of_film: NDArray[np.int64]
+
+    def of(self, places: NDArray[np.int64]) -> "Judges":
+        """Those of some of the films alone."""
+        return Judges(self.heads, self.of_film[places])
+
+    def logits(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Logits `(n, classes)` of one picture of each film, `(n, d)`."""
+        logits: NDArray[np.float32] = np.stack([head_logits(head, embeddings) for head in self.heads])
+        return logits[self.of_film, np.arange(len(embeddings))]
+
+
+def refit_folds(
+    bundle: Bundle, manifest: Manifest, extractor: FeatureExtractor, weights: WeightsFile, cache: Path, console: Console
+) -> Judges:
+    """Fit the heads of a bundle's cross-validation again, on its own training folder.
+
+    Returns:
+        The heads, and for each film of `training.material.learnable(manifest)` the one that has not seen its patient.
+
+    Raises:
+        BundleError: the bundle was fine-tuned, so that its backbone has seen the films; or patients were told apart
+            otherwise when it was trained; or its configuration is not one of this version.
+    """
+    config = _recorded(bundle, manifest, cache)
+    backbone = get_backbone(bundle.spec.backbone.id)
+    material = embed_folder(config, manifest, extractor, backbone, weights, console)
+    fitter = HeadFitter(
+        backbone.embedding_size, len(bundle.spec.labels), config=config.head, training=config.head_training
+    )
+    folds = grouped_folds(material.truth, material.patients, folds=config.folds, seed=config.seed)
+    _, fitted = cross_validate(config, fitter, material, folds, console)
+    of_film = np.empty(len(material.truth), dtype=np.int64)
+    for number, (_, held_out) in enumerate(folds):
+        of_film[held_out] = number
+    return Judges([one.head for one in fitted], of_film)
+
+
+def _recorded(bundle: Bundle, manifest: Manifest, cache: Path) -> RunConfig:
+    """The configuration of the run that made a bundle, as far as it shapes heads."""
+    spec, record = bundle.spec, bundle.spec.training
+    if record["fine_tune"]:
+        raise BundleError(f"The backbone of {spec.name!r} was fine-tuned on these films: no head can be new to them.")
+    if manifest.patient_source != spec.data["patient_source"]:
+        raise BundleError(
+            f"Patients must be told apart as when {spec.name!r} was trained: {spec.data['patient_source']}. "
+            f"Received: {manifest.patient_source}. Name them with --patient-regex or --patients as then."
+        )
+    try:
+        return RunConfig(
+            data=manifest.root,
+            name=spec.name,
+            cache=cache,
+            views=record["views"],
+            folds=record["folds"],
+            seed=record["seed"],
+            augmentation=AugmentationConfig(**record["augmentation"]),
+            head=spec.head,
+            head_training=HeadTraining(**record["head_training"]),
+        )
+    except (KeyError, TypeError) as error:
+        raise BundleError(
+            f"The configuration of {spec.name!r} is of another version: {error}. Train it again."
+        ) from error
