@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from models.head import DenseHead
+
 # The colours of "inferno", blue-black to yellow, every eighth of the way: dark where the model looks little.
 _COLOURS: Final = np.array(
     [
@@ -20,6 +22,15 @@ _COLOURS: Final = np.array(
     ],
     dtype=np.float64,
 )  # fmt: skip
+
+
+def head_heatmap(
+    head: DenseHead, feature_map: NDArray[np.float32], embedding: NDArray[np.float32], label_index: int
+) -> NDArray[np.float32]:
+    """The heatmap `(h, w)` of a class for one film: its feature map `(h, w, d)`, and the embedding pooled from that."""
+    gradient = head.gradient(embedding, label_index)
+    # A channel that is pooled twice has two gradients, and Grad-CAM's mean over the places is that of their sum.
+    return closed_form_heatmap(feature_map, gradient.reshape(-1, feature_map.shape[-1]).sum(axis=0))
 
 
 def closed_form_heatmap(

@@ -15,7 +15,7 @@ from models.engines import Engine, Features, load_engine
 from models.files import digest
 from models.gate import Gate
 from models.head import DenseHead, select_pooling
-from models.heatmap import closed_form_heatmap
+from models.heatmap import head_heatmap
 from models.network_input import network_input
 from models.prediction import Prediction, take_verdict
 from models.radiograph import Radiograph
@@ -94,10 +94,8 @@ class Predictor:
     ) -> Prediction:
         likeliest = prediction.labels[int(np.argmax(prediction.probabilities))]
         label = prediction.positive or likeliest
-        gradient = self._head.gradient(embedding, prediction.labels.index(label))
-        # A channel that is pooled twice has two gradients, and Grad-CAM's mean over the places is that of their sum.
-        gradient = gradient.reshape(-1, feature_map.shape[-1]).sum(axis=0)
-        return replace(prediction, heatmap=closed_form_heatmap(feature_map, gradient), heatmap_label=label)
+        heatmap = head_heatmap(self._head, feature_map, embedding, prediction.labels.index(label))
+        return replace(prediction, heatmap=heatmap, heatmap_label=label)
 
 
 def load_gate(bundle: Bundle) -> Gate | None:

@@ -162,6 +162,7 @@ def _add_stress(parser: argparse.ArgumentParser) -> None:
         "--seed", type=int, default=0, metavar="N", help="of the sample and of the noise (default: %(default)s)"
     )
     _add_patients(parser)
+    _add_engine(parser)
     _add_cache(parser)
 
 
@@ -244,7 +245,16 @@ def _stress(options: argparse.Namespace) -> int:
         import_keras_quietly()
         from training.stress import stress
     out = options.out or RunConfig.runs / options.name / "stress"
-    stress(bundle, manifest, out, console, cache=options.cache, sample=options.sample, seed=options.seed)
+    stress(
+        bundle,
+        manifest,
+        out,
+        console,
+        cache=options.cache,
+        sample=options.sample,
+        seed=options.seed,
+        engine=options.engine,
+    )
     return OK
 
 

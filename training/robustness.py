@@ -6,9 +6,10 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logsumexp
 
 from training.bootstrap import BoolArray, Estimate, FloatArray, bootstrap, interval_text
-from training.weighted import ratio
+from training.weighted import Ranking, area_under_roc, ratio
 
 AUROC_LIMIT: Final = 0.7
 """Of films without lungs. Where their label can be told at all, 0.7 is where discrimination begins to be called acceptable
@@ -75,6 +76,26 @@ def balanced_errors(
         return errors | {mean: np.mean([errors[name] for name in over], axis=0) for mean, over in means.items()}
 
     return bootstrap(statistics, patients, draws=draws)
+
+
+def mean_auroc(
+    truth: NDArray[np.int64], logits: NDArray[np.float32], patients: Sequence[str], *, draws: int = 2000
+) -> Estimate | None:
+    """AUROC of two classes, or the mean of each class's against the rest, from logits `(n, classes)`.
+
+    By the log-odds and not by the probabilities: films unlike any other drive these to 0 and 1, where they tie.
+    """
+    wide = logits.astype(np.float64)
+    log_odds = {
+        label: wide[:, label] - logsumexp(np.delete(wide, label, axis=1), axis=1) for label in np.unique(truth).tolist()
+    }
+    rankings = {label: Ranking.from_scores(odds) for label, odds in log_odds.items()}
+
+    def statistics(weights: FloatArray) -> dict[str, FloatArray]:
+        areas = [area_under_roc(*ranking.cumulative(weights, truth == label)) for label, ranking in rankings.items()]
+        return {"auroc": np.mean(areas, axis=0)}
+
+    return bootstrap(statistics, patients, draws=draws)["auroc"]
 
 
 def lungless_finding(test: str, what: str, auroc: Estimate | None) -> Finding:

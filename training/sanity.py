@@ -3,8 +3,8 @@
 Adebayo et al. 2018, "Sanity checks for saliency maps" (arXiv:1810.03292): randomise what was learnt, and the map must change.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 import keras
 import numpy as np
@@ -12,15 +12,14 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from scipy.stats import rankdata
 
-from models.backbones import get_backbone
 from models.bundle import BundleSpec
-from models.head import HeadGradient, build_head, fold_standardisation
-from models.heatmap import closed_form_heatmap
-from models.network import FeatureExtractor, build_feature_extractor
+from models.engines import Engine
+from models.head import DenseHead, build_head, select_pooling
+from models.heatmap import head_heatmap
+from models.network import build_feature_extractor, pooled_outputs
 from training.corruptions import Film
 from training.robustness import Finding, sanity_finding
 
-Gradient = Callable[[NDArray[np.float32], int], NDArray[np.float32]]
 Maps = NDArray[np.float32]
 
 _SIGMA: Final = 1.5  # places; the window of Wang et al.
@@ -30,8 +29,8 @@ _RANDOM_HEADS: Final = 5
 
 def check_heatmaps(
     spec: BundleSpec,
-    extractor: FeatureExtractor,
-    heads: Sequence[Any],
+    engine: Engine,
+    heads: Sequence[DenseHead],
     films: Sequence[Film],
     patients: Sequence[str],
     *,
@@ -47,20 +46,21 @@ def check_heatmaps(
     """
     label = spec.labels.index(spec.positive) if spec.positive else len(spec.labels) - 1
     pixels = np.stack(films)[..., None].astype(np.float32)
-    maps = np.asarray(extractor.features.predict_on_batch(pixels))
-    embeddings = maps.mean(axis=(1, 2))
-    known = [HeadGradient.of(head) for head in heads]
-    heatmaps = _heatmaps(maps, known, label)
+    maps, pooled = engine.run(pixels)
+    embeddings = select_pooling(pooled, spec.head.pooling)
+    heatmaps = _heatmaps(heads, maps, embeddings, label)
 
+    mean, deviation = embeddings.mean(axis=0), np.maximum(embeddings.std(axis=0), 1e-3)
     random_heads = []
     for number in range(_RANDOM_HEADS):
-        head = build_head(embeddings.shape[1], len(spec.labels), spec.head, seed=seed + number)
-        fold_standardisation(head, embeddings.mean(axis=0), np.maximum(embeddings.std(axis=0), 1e-3))
-        random_heads.append(_heatmaps(maps, [HeadGradient.of(head)] * len(films), label))
+        drawn = DenseHead.of(build_head(embeddings.shape[1], len(spec.labels), spec.head, seed=seed + number))
+        forgetful = [drawn.without_standardisation(mean, deviation)] * len(films)
+        random_heads.append(_heatmaps(forgetful, maps, embeddings, label))
 
     keras.utils.set_random_seed(seed)
-    forgetful = build_feature_extractor(get_backbone(spec.backbone.id), None)
-    random_backbone = _heatmaps(np.asarray(forgetful.features.predict_on_batch(pixels)), known, label)
+    features = build_feature_extractor(engine.backbone, None).features
+    maps, pooled = keras.Model(features.input, pooled_outputs(features.output)).predict_on_batch(pixels)
+    random_backbone = _heatmaps(heads, maps, select_pooling(pooled, spec.head.pooling), label)
     return [
         compare_heatmaps("head", heatmaps, random_heads, patients),
         compare_heatmaps("backbone", heatmaps, [random_backbone], patients),
@@ -74,14 +74,9 @@ def compare_heatmaps(what: str, heatmaps: Maps, random: Sequence[Maps], patients
     return sanity_finding(what, correlations, similarities, patients)
 
 
-def _heatmaps(maps: NDArray[np.float32], gradients: Sequence[Gradient], label: int) -> Maps:
+def _heatmaps(heads: Sequence[DenseHead], maps: Maps, embeddings: NDArray[np.float32], label: int) -> Maps:
     """The product's own heatmaps, `(n, h, w)`, of feature maps `(n, h, w, d)`."""
-    return np.stack(
-        [
-            closed_form_heatmap(one, gradient(one.mean(axis=(0, 1)), label))
-            for one, gradient in zip(maps, gradients, strict=True)
-        ]
-    )
+    return np.stack([head_heatmap(*one, label) for one in zip(heads, maps, embeddings, strict=True)])
 
 
 def rank_correlations(maps: Maps, others: Maps) -> NDArray[np.float64]:

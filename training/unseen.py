@@ -7,19 +7,18 @@ recorded and the embeddings are in the cache: the same folds, the same seeds.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from models.backbones import get_backbone
-from models.backbones.weights import WeightsFile
 from models.bundle import Bundle, BundleError
-from models.network import FeatureExtractor
+from models.engines import Engine
+from models.head import DenseHead
+from training.cache import EmbeddingCache
 from training.config import AugmentationConfig, HeadTraining, RunConfig
 from training.folds import grouped_folds
-from training.head import HeadFitter, head_logits
+from training.head import HeadFitter
 from training.manifest import Manifest
 from training.train import cross_validate, embed_folder
 
@@ -33,7 +32,7 @@ class Judges:
         of_film: `(n,)`, the place in `heads` of the one that judges each film.
     """
 
-    heads: Sequence[Any]
+    heads: Sequence[DenseHead]
     of_film: NDArray[np.int64]
 
     def of(self, places: NDArray[np.int64]) -> "Judges":
@@ -42,13 +41,11 @@ class Judges:
 
     def logits(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
         """Logits `(n, classes)` of one picture of each film, `(n, d)`."""
-        logits: NDArray[np.float32] = np.stack([head_logits(head, embeddings) for head in self.heads])
+        logits: NDArray[np.float32] = np.stack([head.logits(embeddings) for head in self.heads])
         return logits[self.of_film, np.arange(len(embeddings))]
 
 
-def refit_folds(
-    bundle: Bundle, manifest: Manifest, extractor: FeatureExtractor, weights: WeightsFile, cache: Path, console: Console
-) -> Judges:
+def refit_folds(bundle: Bundle, manifest: Manifest, engine: Engine, cache: Path, console: Console) -> Judges:
     """Fit the heads of a bundle's cross-validation again, on its own training folder.
 
     Returns:
@@ -59,10 +56,12 @@ def refit_folds(
             otherwise when it was trained; or its configuration is not one of this version.
     """
     config = _recorded(bundle, manifest, cache)
-    backbone = get_backbone(bundle.spec.backbone.id)
-    material = embed_folder(config, manifest, extractor, backbone, weights, console)
+    material = embed_folder(config, manifest, engine, EmbeddingCache.of(engine, cache), console)
     fitter = HeadFitter(
-        backbone.embedding_size, len(bundle.spec.labels), config=config.head, training=config.head_training
+        config.head.input_size(engine.backbone.embedding_size),
+        len(bundle.spec.labels),
+        config=config.head,
+        training=config.head_training,
     )
     folds = grouped_folds(material.truth, material.patients, folds=config.folds, seed=config.seed)
     _, fitted = cross_validate(config, fitter, material, folds, console)
