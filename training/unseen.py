@@ -4,9 +4,10 @@ A bundle keeps one head, fitted on everything. The heads of its cross-validation
 recorded and the embeddings are in the cache: the same folds, the same seeds.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,8 @@ from training.folds import grouped_folds
 from training.head import HeadFitter
 from training.manifest import Manifest
 from training.train import cross_validate, embed_folder
+
+T = TypeVar("T", AugmentationConfig, HeadTraining)
 
 
 @dataclass(frozen=True)
@@ -81,19 +84,24 @@ def _recorded(bundle: Bundle, manifest: Manifest, cache: Path) -> RunConfig:
             f"Patients must be told apart as when {spec.name!r} was trained: {spec.data['patient_source']}. "
             f"Received: {manifest.patient_source}. Name them with --patient-regex or --patients as then."
         )
-    try:
-        return RunConfig(
-            data=manifest.root,
-            name=spec.name,
-            cache=cache,
-            views=record["views"],
-            folds=record["folds"],
-            seed=record["seed"],
-            augmentation=AugmentationConfig(**record["augmentation"]),
-            head=spec.head,
-            head_training=HeadTraining(**record["head_training"]),
-        )
-    except (KeyError, TypeError) as error:
+    return RunConfig(
+        data=manifest.root,
+        name=spec.name,
+        cache=cache,
+        views=record["views"],
+        folds=record["folds"],
+        seed=record["seed"],
+        augmentation=_rebuilt(AugmentationConfig, record["augmentation"], spec.name),
+        head=spec.head,
+        head_training=_rebuilt(HeadTraining, record["head_training"], spec.name),
+    )
+
+
+def _rebuilt(kind: type[T], record: Mapping[str, Any], name: str) -> T:
+    """A part of the configuration, every field of it from the record: today's default is not what the run had."""
+    if set(record) != (known := {field.name for field in fields(kind)}):
         raise BundleError(
-            f"The configuration of {spec.name!r} is of another version: {error}. Train it again."
-        ) from error
+            f"The configuration of {name!r} is of another version: {', '.join(sorted(known ^ set(record)))} must be in both, "
+            "or in neither. Train it again."
+        )
+    return kind(**record)

@@ -202,10 +202,18 @@ def test_what_would_give_no_honest_number_is_refused(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_fine_tuned_bundle_has_no_head_that_is_new_to_its_films(
-    workshop: Workshop, trained: Trained, engine: Engine
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"fine_tune": 1}, "fine-tuned on these films"),
+        ({"augmentation": {"rotation": 10.0}}, "of another version: brightness, "),
+    ],
+    ids=["fine-tuned", "of another version"],
+)
+def test_where_no_head_can_be_had_that_is_new_to_the_films_the_bundle_is_refused(
+    workshop: Workshop, trained: Trained, engine: Engine, change: dict[str, Any], message: str
 ) -> None:
     bundle = workshop.load(trained.name)
-    object.__setattr__(bundle.spec, "training", {**bundle.spec.training, "fine_tune": 1})
-    with pytest.raises(BundleError, match="fine-tuned on these films"):
-        refit_folds(bundle, read_manifest(trained.data), engine, workshop.cache, Console(quiet=True))
+    changed = replace(bundle, spec=replace(bundle.spec, training={**bundle.spec.training, **change}))
+    with pytest.raises(BundleError, match=message):
+        refit_folds(changed, read_manifest(trained.data), engine, workshop.cache, Console(quiet=True))
