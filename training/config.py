@@ -23,6 +23,8 @@ class AugmentationConfig:
         contrast: natural logarithm of the factor about the film's mean.
         gamma: natural logarithm of the exponent.
         noise: largest standard deviation of the pixel noise, in grey levels; each view draws its own.
+        degradation: share of the views that then lose detail or gain grain, as by a smaller or repacked file, a softer screen or
+            less dose. Without it a head takes lost detail for pneumonia.
         flip: mirror half of the views. Off: a mirrored chest is situs inversus.
     """
 
@@ -34,6 +36,7 @@ class AugmentationConfig:
     contrast: float = 0.25
     gamma: float = 0.35
     noise: float = 8.0
+    degradation: float = 0.6
     flip: bool = False
 
     def fingerprint(self, seed: int, view: int) -> str:

@@ -17,6 +17,7 @@ from models.network_input import network_input
 from models.radiograph import read_radiograph
 from models.refusal import RefusedError
 from training.config import AugmentationConfig
+from training.degradation import degrade
 
 _WHITE: Final = 255
 
@@ -66,7 +67,10 @@ def augment(plain: NDArray[np.float32], config: AugmentationConfig, draw: np.ran
     mean = view.mean()
     view = (view - mean) * np.float32(np.exp(contrast)) + (mean + np.float32(brightness))
     view += draw.standard_normal(view.shape, dtype=np.float32) * np.float32(draw.uniform(0, config.noise))
-    return np.rint(np.clip(view, 0, _WHITE, out=view), out=view)[..., None]
+    np.rint(np.clip(view, 0, _WHITE, out=view), out=view)
+    if draw.random() < config.degradation:
+        view = degrade(view.astype(np.uint8), draw).astype(np.float32)
+    return view[..., None]
 
 
 def _draw_warp(config: AugmentationConfig, draw: np.random.Generator, size: int) -> tuple[float, ...]:

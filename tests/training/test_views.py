@@ -1,11 +1,13 @@
 """Augmented views: reproducible, plausible, and raw pixels."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from models.network import FeatureExtractor
 from models.radiograph import read_radiograph
@@ -15,7 +17,9 @@ from training.film_batches import FilmViews
 from training.views import Film, augment, film_views
 
 SIZE = 224
-STILL = AugmentationConfig(rotation=0, shift=0, zoom=0, shear=0, brightness=0, contrast=0, gamma=0, noise=0)
+STILL = AugmentationConfig(
+    rotation=0, shift=0, zoom=0, shear=0, brightness=0, contrast=0, gamma=0, noise=0, degradation=0
+)
 
 
 @pytest.fixture(scope="module")
@@ -161,3 +165,23 @@ def test_the_cache_tells_views_apart_by_seed_number_and_amounts() -> None:
     assert len(names) == 6
     assert config.fingerprint(1, 0) == AugmentationConfig(flip=True).fingerprint(2, 0)
     assert config.fingerprint(1, 1) == AugmentationConfig().fingerprint(1, 1)
+
+
+def test_the_share_of_views_that_are_degraded_is_the_configured_one() -> None:
+    plain = np.asarray(Image.fromarray(film(1)).resize((SIZE, SIZE)), dtype=np.float32)
+    for share in (0.0, 0.3, 1.0):
+        views = warp(plain, replace(STILL, degradation=share), 200)
+        changed = np.abs(views - plain).mean(axis=(1, 2)) > 0
+        assert changed.mean() == pytest.approx(share, abs=0.1)
+        assert views.min() >= 0
+        assert views.max() <= 255
+        np.testing.assert_array_equal(views, np.rint(views))
+
+
+def test_degraded_views_lose_detail_or_gain_grain() -> None:
+    plain = np.asarray(Image.fromarray(film(1)).resize((SIZE, SIZE)), dtype=np.float32)
+    views = warp(plain, replace(STILL, degradation=1), 60)
+    detail = np.abs(np.diff(views, axis=2)).mean(axis=(1, 2)) / np.abs(np.diff(plain, axis=1)).mean()
+    assert (detail < 0.9).mean() > 0.3
+    assert (detail > 1.5).mean() > 0.1
+    assert np.abs(views.mean(axis=(1, 2)) - plain.mean()).max() < 5, "the light stays"
