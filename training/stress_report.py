@@ -15,8 +15,8 @@ from training.plots import contact_sheet, plot_error_table
 def draw_stress(report: Mapping[str, Any], rows: Mapping[str, Sequence[Film]], out: Path) -> list[Path]:
     """Write the table of errors, and what became of one film (a patient's picture), as PNG."""
     table, sheet = out / "stress.png", out / "stress_films.png"
-    plot_error_table(by_corruption(report), table, title=f"Mean balanced error {_text(report['mean_balanced_error'])}",
-                     basis=_basis(report))  # fmt: skip
+    title = f"Mean balanced error {_text(report['mean_balanced_error'])}"
+    plot_error_table(by_corruption(report), table, title=title, basis=f"95 % interval over patients; {_basis(report)}")
     contact_sheet(
         [list(row) for row in rows.values()],
         [_words(name) for name in rows],
@@ -38,7 +38,7 @@ def show_stress(console: Console, report: Mapping[str, Any], written: Sequence[P
     table = Table(
         title=f"{escape(report['bundle'])}: balanced error by severity",
         title_justify="left",
-        caption=f"{_basis(report)}. Research use only: no diagnosis.",
+        caption=f"{_basis(report)}; judged by {report['judged_by']}. Research use only: no diagnosis.",
     )
     table.add_column("corruption")
     for severity in SEVERITIES:
@@ -72,7 +72,7 @@ def _text(numbers: Mapping[str, Any]) -> str:
 
 
 def _basis(report: Mapping[str, Any]) -> str:
-    return f"n = {sum(report['images'].values()):,} films of {report['patients']:,} patients; judged by {report['judged_by']}"
+    return f"n = {sum(report['images'].values()):,} films of {report['patients']:,} patients"
 
 
 def _words(name: str) -> str:
