@@ -1,10 +1,12 @@
 """What can happen to a film between the patient and the file: thirteen corruptions, each in five severities.
 
-They are those of MedMNIST-C for chest films, with its severities for PneumoniaMNIST, whose films are these at 224 pixels
-(Di Salvo, Doerrich & Ledig 2024, arXiv:2406.17536). Where ours differ from its code: a film has one channel, so noise is
-grey; values are rounded, not cut off; salt and pepper are drawn for each film anew; the kernel of the blur, for which six
-sizes are given there, takes the first five, as that code does. The severities speak of films of about 224 pixels: on larger
-ones the same noise and the same blur are weaker.
+They are those of MedMNIST-C for chest films, in its severities for PneumoniaMNIST, whose films are those of
+doi:10.17632/rscbjbr9sj at 224 pixels (Di Salvo, Doerrich & Ledig 2024, arXiv:2406.17536; medmnistc/corruptions/registry.py).
+Its severities for ChestMNIST are the same but for pixelation and noise, which are several times as strong there.
+
+Where ours differ: a film has one channel; MedMNIST-C draws noise in three and makes them grey, which leaves two thirds of its
+deviation, so ours is the harder. Values are rounded, not cut off. Of six sizes of the blur's kernel, both take the first five.
+The severities speak of films of about 224 pixels: on larger ones the same noise and the same blur are weaker.
 """
 
 import io

@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.network_input import network_input
-from models.radiograph import read_radiograph
+from training import views
+from training.config import AugmentationConfig
 from training.corruptions import CORRUPTIONS, SEVERITIES, Film, corrupt
 from training.manifest import Entry
 from training.material import class_indices
@@ -77,9 +77,10 @@ def draw_sample(
                 f"Each class must have films of two patients or more. Received: {patients} for {labels[label]}.",
             )
     films = []
-    for place in places:
-        pixels = network_input(read_radiograph(root / entries[place].path).pixels, size)
-        films.append(np.rint(pixels[..., 0]).astype(np.uint8))
+    for entry in (entries[place] for place in places):
+        one = views.Film(root / entry.path, entry.sha256)
+        plain = views.film_views(one, [0], config=AugmentationConfig(), seed=seed, size=size)[0, ..., 0]
+        films.append(np.rint(plain).astype(np.uint8))
     chosen = np.array(places, dtype=np.int64)
     return Sample(films, [entries[place] for place in places], chosen, truth[chosen])
 

@@ -164,7 +164,7 @@ def test_planted_shortcuts_are_found_and_others_not(
     shown = {name: show for name, show in pictures(0).items() if not set(name.split()) & set(CORRUPTIONS)}
     judges = Judges([head], np.zeros(24, dtype=np.int64))
     judged = judge_pictures(replace(bundle, spec=spec), engine, judges, sample, shown, lambda done, total: None)
-    findings = find_shortcuts(spec, sample, judged)
+    findings = find_shortcuts(sample, judged)
     assert {finding.test for finding in findings if finding.likely} == found, findings
     if "corner marker" in found:
         assert "top left" in findings[-1].sentence
