@@ -127,7 +127,7 @@ def marker_finding(
     likely = worst is not None and worst.low > MARKER_LIMIT
     sentence = (
         f"Of {len(changed)} letters and corners, {letter} at the {corner} moves most verdicts: {interval_text(worst)} "
-        f"of the films; {'a letter decides' if likely else 'no more than films at the threshold'}."
+        f"of the films; {'a letter decides' if likely else 'few enough to be films at the threshold'}."
     )
     return Finding("corner marker", sentence, worst, likely)
 
