@@ -50,7 +50,8 @@ def show_stress(console: Console, report: Mapping[str, Any], written: Sequence[P
     worst = report["worst"]
     console.print(f"Films as they are: {_text(report['clean'])}")
     console.print(f"Mean of the {len(report['cells'])} cells: {_text(report['mean_balanced_error'])}", style="bold")
-    console.print(f"Worst: {_words(worst['corruption'])}, severity {worst['severity']}: {_text(worst)}")
+    gated = "" if worst["withheld"] is None else f"; the gate withholds {worst['withheld']:.0%} of these verdicts"
+    console.print(f"Worst: {_words(worst['corruption'])}, severity {worst['severity']}: {_text(worst)}{gated}")
     for finding in report["shortcuts"]:
         style = "bold red" if finding["likely"] else None
         mark = "SHORTCUT LIKELY: " if finding["likely"] else ""
