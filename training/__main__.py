@@ -162,9 +162,9 @@ def _add_stress(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="of the sample and of the noise (default: %(default)s)"
     )
-    _add_patients(parser)
-    _add_engine(parser)
-    _add_cache(parser)
+    add_patients(parser)
+    add_engine(parser)
+    add_cache(parser)
 
 
 def _add_weights(parser: argparse.ArgumentParser) -> None:
@@ -240,7 +240,12 @@ def _evaluate(options: argparse.Namespace) -> int:
 def _stress(options: argparse.Namespace) -> int:
     console, bundle = Console(), load_bundle(options.name)
     manifest = read_folder_for(
-        bundle, options.data, console, patient_regex=options.patient_regex, patients_csv=options.patients
+        bundle,
+        options.data,
+        console,
+        patient_regex=options.patient_regex,
+        patients_csv=options.patients,
+        cache=options.cache,
     )
     with console.status("Loading TensorFlow …"):
         import_keras_quietly()

@@ -60,12 +60,7 @@ def refit_folds(bundle: Bundle, manifest: Manifest, engine: Engine, cache: Path,
     """
     config = _recorded(bundle, manifest, cache)
     material = embed_folder(config, manifest, engine, EmbeddingCache.of(engine, cache), console)
-    fitter = HeadFitter(
-        config.head.input_size(engine.backbone.embedding_size),
-        len(bundle.spec.labels),
-        config=config.head,
-        training=config.head_training,
-    )
+    fitter = HeadFitter(len(bundle.spec.labels), config.head, config.head_training)
     folds = grouped_folds(material.truth, material.patients, folds=config.folds, seed=config.seed)
     _, fitted = cross_validate(config, fitter, material, folds, console)
     of_film = np.empty(len(material.truth), dtype=np.int64)
