@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from models.prediction import OperatingPoint
-from training.metrics import reliability, roc_points
+from training.curves import reliability, roc_points
 from training.plots import plot_confusion, plot_probability_histogram, plot_reliability, plot_roc
 from training.validation import Judged, Metrics
 

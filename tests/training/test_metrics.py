@@ -8,15 +8,8 @@ from sklearn import metrics as reference
 from sklearn.linear_model import LogisticRegression
 
 from training.bootstrap import bootstrap, interval_text
-from training.metrics import (
-    binary_metrics,
-    confusion,
-    multiclass_metrics,
-    precision_recall_points,
-    reliability,
-    roc_points,
-    wilson_interval,
-)
+from training.curves import precision_recall_points, reliability, roc_points, wilson_interval
+from training.metrics import binary_metrics, confusion, multiclass_metrics
 from training.weighted import Ranking, area_under_roc, average_precision, logit, recalibrate
 
 THRESHOLD = 0.4

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from training.bootstrap import Estimate
-from training.metrics import reliability, roc_points
+from training.curves import reliability, roc_points
 from training.operating_points import choose_operating_points
 from training.plots import (
     contact_sheet,
