@@ -99,6 +99,8 @@ class RunConfig:
         tensorboard: folder for TensorBoard's logs; None: none.
         notes: a Markdown file that goes into the card under "What was tried".
         population: whom the images show, in words, for the card and the page.
+        view: how the images were taken, in words.
+        label_source: who or what said which class an image belongs to, in words.
     """
 
     data: Path
@@ -121,6 +123,8 @@ class RunConfig:
     tensorboard: Path | None = None
     notes: Path | None = None
     population: str = "not stated"
+    view: str = "not stated"
+    label_source: str = "not stated"
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     head: HeadConfig = field(default_factory=HeadConfig)
     head_training: HeadTraining = field(default_factory=HeadTraining)

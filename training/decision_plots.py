@@ -43,7 +43,9 @@ def plot_risk_coverage(curve: RiskCoverage, path: Path) -> None:
         )
     if full:
         axes.axhline(50 * full.value, color=FAINT, linewidth=1, linestyle=DASHES[2], label="half of the error on all")
-    axes.set(xlim=(0, 1.01), ylim=(0, None))
+    # Few images are among the very surest, so the interval is wide there: it may leave the picture.
+    highest = max(float(curve.error.max()), full.high if full else 0.0, 0.001)
+    axes.set(xlim=(0, 1.01), ylim=(0, 170 * highest))
     axes.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
     style_axes(axes, x="Coverage: share of images judged, the surest first", y="Wrong verdicts, %")
     add_legend(axes, loc="upper left")

@@ -180,9 +180,16 @@ def risk_coverage(
         coverage,
         error,
         {share: estimates[f"{share:.2f}"] for share in COVERAGES},
-        estimates["ratio"],
+        _bounded(estimates["ratio"], estimates[f"{STATED_COVERAGE:.2f}"], estimates["1.00"]),
         float(np.sum(error * np.diff(coverage, prepend=0))),
     )
+
+
+def _bounded(ratio_: Estimate | None, some: Estimate | None, full: Estimate | None) -> Estimate | None:
+    """A ratio without an error above: its upper end follows from the bounds of its parts, since every draw gives 0."""
+    if ratio_ is None or some is None or full is None or ratio_.high > 0 or full.low == 0:
+        return ratio_
+    return Estimate(0.0, 0.0, some.high / full.low, ratio_.n, ratio_.patients, ratio_.left_out)
 
 
 def _error_at(wrong_among: FloatArray, judged: FloatArray, coverage: float) -> FloatArray:

@@ -1,11 +1,12 @@
 """Metrics in words and as rows: the same names on the screen and in the card."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from rich.table import Table
 
 from models.prediction import OperatingPoint
-from training.bootstrap import interval_text
+from training.bootstrap import Estimate, interval_text
 from training.validation import Metrics
 
 _NAMES: Final = {
@@ -30,6 +31,11 @@ def metric_name(name: str) -> str:
 def metrics_json(metrics: Metrics) -> dict[str, Any]:
     """Estimates as plain numbers; null where not assessable."""
     return {name: estimate.as_json() if estimate else None for name, estimate in metrics.items()}
+
+
+def estimate_of(raw: Mapping[str, Any] | None) -> Estimate | None:
+    """An estimate back from what `metrics_json` wrote."""
+    return Estimate(**raw) if raw else None
 
 
 def metrics_table(title: str, metrics: Metrics, operating_point: OperatingPoint | None) -> Table:
