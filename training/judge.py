@@ -47,3 +47,9 @@ def judge(
         Calibration.identity(len(labels)).probabilities(logits),
         gate_codes(gate, select_pooling(pooled[:, 0], "mean")) if gate else None,
     )
+
+
+def gate_codes(gate: Gate, embeddings: NDArray[np.float32]) -> NDArray[np.str_]:
+    """The code of the gate's finding on each embedding of `(n, d)`, "" for none."""
+    findings = [gate.finding(float(distance)) for distance in gate.distances(embeddings)]
+    return np.array([finding.code if finding else "" for finding in findings], dtype=np.str_)
