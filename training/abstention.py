@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from models.prediction import OperatingPoint
+from training.bootstrap import DRAWS
 from training.decisions import indeterminate
 from training.metrics import share_metrics
 from training.validation import Judged
@@ -15,7 +16,7 @@ REFUSED, WITHHELD, INDETERMINATE = "not_a_radiograph", "unlike_training_data", "
 
 
 def abstention_report(
-    judged: Judged, points: Sequence[OperatingPoint], operating_point: OperatingPoint | None, *, draws: int = 2000
+    judged: Judged, points: Sequence[OperatingPoint], operating_point: OperatingPoint | None, *, draws: int = DRAWS
 ) -> dict[str, Any]:
     """Shares of all images and metrics of those with a verdict, as a report holds them.
 

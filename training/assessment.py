@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.prediction import OperatingPoint
+from training.bootstrap import DRAWS
 from training.decisions import (
     PREVALENCES,
     DecisionCurve,
@@ -49,7 +50,7 @@ class Assessment:
         }
 
 
-def assess(judged: Judged, operating_point: OperatingPoint | None, *, draws: int = 2000) -> Assessment:
+def assess(judged: Judged, operating_point: OperatingPoint | None, *, draws: int = DRAWS) -> Assessment:
     """Compute it, with verdicts at the operating point (more than two classes: the likeliest label)."""
     wrong = judged.verdicts(operating_point) != judged.truth
     return Assessment(

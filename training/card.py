@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from training.bootstrap import interval_text
 from training.card_robustness import robustness
-from training.wording import estimate_of, metric_name
+from training.wording import estimate_of, metric_name, settings_text
 
 _OF_TWO_CLASSES: Final = ("roc", "precision_recall", "reliability", "histogram", "decision_curve")
 _COVERAGES: Final = (1.0, 0.95, 0.9, 0.8, 0.7, 0.5)
@@ -202,7 +202,7 @@ def _gate(gate: Mapping[str, Any]) -> str:
 def _calibration(report: Mapping[str, Any]) -> str:
     check = report["calibration"]["check"]
     rows = [
-        f"| {name} | {interval_text(estimate_of(check.get(key)))} |"
+        f"| {name} | {interval_text(estimate_of(check.get(key)), digits=4)} |"
         for key, name in (
             ("slope", "calibration slope (ideal 1)"),
             ("brier", "Brier score, calibrated"),
@@ -256,9 +256,9 @@ def _network(report: Mapping[str, Any]) -> str:
         "## Network\n\n"
         f"- Backbone: `{backbone['id']}`, {backbone['summary']}; {frozen}; weights {backbone['weights']}, "
         f"SHA-256 `{backbone['weights_sha256']}`\n"
-        f"- Views: the plain film and {run['views']} augmented ({_settings(run['augmentation'])})\n"
+        f"- Views: the plain film and {run['views']} augmented ({settings_text(run['augmentation'])})\n"
         f"- Head: hidden layer {hidden}; softmax\n"
-        f"- Fitting: {_settings(run['head_training'])}; best after {', '.join(map(str, report['epochs']))} epochs; "
+        f"- Fitting: {settings_text(run['head_training'])}; best after {', '.join(map(str, report['epochs']))} epochs; "
         f"seed {run['seed']}\n"
         f"- Calibration: {calibration['method']}, slope {calibration['slope']:.3f}, bias {bias}\n"
     )
@@ -292,12 +292,6 @@ def _search(search: Mapping[str, Any] | None) -> str:
         + f"\n\nThe head was chosen among {len(trials)} by its score on the same patients and batches that the numbers of "
         "this card come from: they are the greatest of several, and a little too good.\n"
     )
-
-
-def _settings(settings: Mapping[str, Any]) -> str:
-    words = {True: "yes", False: "no"}
-    shown = {name: words[value] if isinstance(value, bool) else value for name, value in settings.items()}
-    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in shown.items())
 
 
 def _made_with(report: Mapping[str, Any]) -> str:

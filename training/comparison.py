@@ -77,7 +77,8 @@ def difference_text(raw: Mapping[str, float] | None, *, digits: int = 3) -> str:
     """A difference with its sign and its interval; "not assessable" for None."""
     if raw is None:
         return NOT_ASSESSABLE
-    value, low, high = (f"{raw[end]:+.{digits}f}" for end in ("value", "low", "high"))
+    # Adding 0 takes the sign from a zero.
+    value, low, high = (f"{round(raw[end], digits) + 0.0:+.{digits}f}" for end in ("value", "low", "high"))
     return f"{value} ({low} to {high})".replace("-", "\N{MINUS SIGN}")
 
 

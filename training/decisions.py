@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from training.bootstrap import BoolArray, Estimate, FloatArray, bootstrap
+from training.bootstrap import DRAWS, BoolArray, Estimate, FloatArray, bootstrap
 from training.metrics import binary_arrays
 from training.weighted import Ranking, ratio
 
@@ -89,7 +89,7 @@ def predictive_values(
     patients: Sequence[str],
     *,
     prevalences: Sequence[float],
-    draws: int = 2000,
+    draws: int = DRAWS,
     seed: int = 0,
 ) -> tuple[PredictiveValues, ...]:
     """PPV and NPV by Bayes' theorem from the sensitivity and specificity of verdicts `(n,)` bool.
@@ -148,7 +148,7 @@ def _with_width(
 
 
 def risk_coverage(
-    wrong: ArrayLike, confidence: ArrayLike, patients: Sequence[str], *, draws: int = 2000, seed: int = 0
+    wrong: ArrayLike, confidence: ArrayLike, patients: Sequence[str], *, draws: int = DRAWS, seed: int = 0
 ) -> RiskCoverage:
     """Error by coverage, the most confident verdicts first.
 
@@ -206,7 +206,7 @@ def _error_at(wrong_among: FloatArray, judged: FloatArray, coverage: float) -> F
 
 
 def decision_curve(
-    positive: ArrayLike, probability: ArrayLike, patients: Sequence[str], *, draws: int = 2000, seed: int = 0
+    positive: ArrayLike, probability: ArrayLike, patients: Sequence[str], *, draws: int = DRAWS, seed: int = 0
 ) -> DecisionCurve | None:
     """Net benefit at thresholds of 1 to 99 %, at the prevalence of these images; None for fewer than two patients."""
     truth, scores = binary_arrays(positive, probability)

@@ -21,6 +21,7 @@ from models.predictor import backbone_weights, load_gate, load_head
 from models.progress import progress_bar
 from training.abstention import abstention_report
 from training.assessment import Assessment, assess
+from training.bootstrap import DRAWS
 from training.cache import EmbeddingCache
 from training.comparison import Earlier, compare, difference_text
 from training.errors import confident_errors, draw_errors
@@ -34,7 +35,6 @@ from training.validation import Judged
 from training.wording import metric_name, metrics_json, metrics_table
 
 EVALUATION_FILE: Final = "evaluation.json"
-DRAWS: Final = 2000
 
 
 @dataclass(frozen=True)

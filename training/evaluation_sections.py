@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from training.bootstrap import Estimate, interval_text
+from training.bootstrap import interval_text
 from training.page import Markup, figure, figures, heading, interval_bar, paragraph, table, titled
 from training.wording import estimate_of, metric_name
 
@@ -144,15 +144,13 @@ def abstention(report: Mapping[str, Any], pictures: Mapping[str, Path]) -> list[
     missing = [] if found["has_gate"] else ["The bundle has no gate: it judges whatever it is shown."]
     if report["positive"] and not found["has_indeterminate_zone"]:
         missing.append("It has no points rule_out and rule_in, so no verdict is indeterminate.")
-    parts = [
+    return [
         heading("Abstention"),
         table(titled("Table 6", "Images by what is said of them, and their share."), ("", "images", "share"), rows, numbers=(1,)),
         *(paragraph(text, "lead") for text in missing),
         _judged_table(report),
-        _coverage_table(report["risk_coverage"]),
+        figures([Markup(f"<div>{_coverage_table(report['risk_coverage'])}</div>"), *_figure("risk_coverage", pictures)]),
     ]  # fmt: skip
-    shown = _figure("risk_coverage", pictures)
-    return [*parts, *([figures(shown)] if shown else [])]
 
 
 def _judged_table(report: Mapping[str, Any]) -> Markup:
@@ -185,40 +183,44 @@ def _coverage_table(curve: Mapping[str, Any]) -> Markup:
 
 def subgroups(report: Mapping[str, Any]) -> list[Markup]:
     """Each group with n and interval."""
-    if not report["subgroups"]:
-        return []
-    names = list(
-        dict.fromkeys(key for column in report["subgroups"] for one in column["groups"] for key in one["metrics"])
-    )
-    drawn = "auroc" if "auroc" in names else next(iter(names), "")
-    estimates = [
-        found
-        for column in report["subgroups"]
-        for one in column["groups"]
-        if (found := estimate_of(one["metrics"].get(drawn)))
-    ]
-    start = min((int(20 * estimate.low) / 20 for estimate in estimates), default=0.0)
+    columns = report["subgroups"]
+    groups = [one for column in columns for one in column["groups"]]
+    names = list(dict.fromkeys(name for one in groups for name in one["metrics"]))
+    if not names:
+        return [heading("Subgroups"), *(paragraph(_column_title(column), "lead") for column in columns)]
+    drawn = [estimate for one in groups if (estimate := estimate_of(one["metrics"][names[0]]))]
+    start = min([0.95, *(int(20 * estimate.low) / 20 for estimate in drawn)])
     rows: list[Sequence[str] | str] = []
-    for column in report["subgroups"]:
-        reason = column["not_assessable"]
-        rows.append(f"{column['column']}: not assessable, {reason}" if reason else column["column"])
-        rows += [_group_row(one, names, drawn, min(start, 0.95)) for one in column["groups"]]
+    for column in columns:
+        rows += [_column_title(column), *(_group_row(one, names, start) for one in column["groups"])]
+    first, *others = map(metric_name, names)
     text = (
-        "Subgroups: value (95 % interval). * a group of one class, told from all images of the other class. Intervals of "
-        f"{metric_name(drawn)} are drawn from {min(start, 0.95):.2f} to 1. Of many groups, some stand out by chance."
+        "Subgroups: value (95 % interval); –: not assessable. * a group of one class, told from all images of the other class. "
+        f"Intervals of {first} are drawn from {start:.2f} to 1. Of many groups, some stand out by chance."
     )
-    header = ("group", "images", "patients", *(metric_name(name) for name in names), "")
+    header = ("group", "images", "patients", first, "", *others)
     return [heading("Subgroups"), table(titled("Table 9", text), header, rows, numbers=(2,))]
 
 
-def _group_row(one: Mapping[str, Any], names: Sequence[str], drawn: str, start: float) -> tuple[str, ...]:
-    estimates: dict[str, Estimate | None] = {name: estimate_of(one["metrics"].get(name)) for name in names}
+def _column_title(column: Mapping[str, Any]) -> str:
+    reason = column["not_assessable"]
+    return f"{column['column']}: not assessable, {reason}" if reason else str(column["column"])
+
+
+def _group_row(one: Mapping[str, Any], names: Sequence[str], start: float) -> tuple[str, ...]:
+    """A group's counts and estimates; the first of these is drawn too."""
+    estimates = [estimate_of(one["metrics"][name]) for name in names]
+    first, *others = (interval_text(estimate) if estimate else "–" for estimate in estimates)
+    star = " *" if one["auroc_against_all"] and estimates[0] else ""
     counts = ", ".join(f"{count:,} {label}" for label, count in one["images"].items() if count)
-    values = [interval_text(estimates[name]) for name in names]
-    if one["auroc_against_all"] and estimates.get("auroc"):
-        values[names.index("auroc")] += " *"
-    bar = interval_bar(estimates.get(drawn), start=start, end=1)
-    return one["group"], counts, f"{one['patients']:,}", *values, bar
+    return (
+        one["group"],
+        counts,
+        f"{one['patients']:,}",
+        first + star,
+        interval_bar(estimates[0], start=start, end=1),
+        *others,
+    )
 
 
 def errors(report: Mapping[str, Any], pictures: Mapping[str, Path]) -> list[Markup]:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from training.bootstrap import BoolArray, Estimate, FloatArray, bootstrap
+from training.bootstrap import DRAWS, BoolArray, Estimate, FloatArray, bootstrap
 from training.weighted import Ranking, area_under_roc, average_precision, logit, ratio, recalibrate
 
 IntArray = NDArray[np.int64]
@@ -24,7 +24,7 @@ def binary_metrics(
     patients: Sequence[str],
     *,
     threshold: float,
-    draws: int = 2000,
+    draws: int = DRAWS,
     seed: int = 0,
 ) -> dict[str, Estimate | None]:
     """Metrics of a yes/no verdict with 95 % patient-clustered bootstrap intervals.
@@ -71,7 +71,7 @@ def binary_metrics(
 
 
 def verdict_metrics(
-    positive: ArrayLike, verdict: ArrayLike, patients: Sequence[str], *, draws: int = 2000, seed: int = 0
+    positive: ArrayLike, verdict: ArrayLike, patients: Sequence[str], *, draws: int = DRAWS, seed: int = 0
 ) -> dict[str, Estimate | None]:
     """What verdicts `(n,)` bool alone decide of `binary_metrics`, with the same intervals."""
     truth, said = np.asarray(positive, dtype=bool), np.asarray(verdict, dtype=bool)
@@ -86,7 +86,7 @@ def verdict_metrics(
 
 
 def share_metrics(
-    members: Mapping[str, ArrayLike], patients: Sequence[str], *, draws: int = 2000, seed: int = 0
+    members: Mapping[str, ArrayLike], patients: Sequence[str], *, draws: int = DRAWS, seed: int = 0
 ) -> dict[str, Estimate | None]:
     """The share of all images that belongs to each of some sets, `(n,)` bool, with the same intervals."""
     masks = {name: np.asarray(mask, dtype=bool) for name, mask in members.items()}
@@ -113,7 +113,7 @@ def multiclass_metrics(
     labels: Sequence[str],
     patients: Sequence[str],
     *,
-    draws: int = 2000,
+    draws: int = DRAWS,
     seed: int = 0,
 ) -> dict[str, Estimate | None]:
     """Metrics of the most probable class with 95 % patient-clustered bootstrap intervals.

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from training.bootstrap import interval_text
-from training.wording import estimate_of, metric_name
+from training.wording import estimate_of, metric_name, settings_text
 
 REPORTING_FILE: Final = "reporting.json"
 AUTHOR: Final = "author must state"
@@ -95,7 +95,7 @@ def _split_unit(report: Report) -> str:
 def _architecture(report: Report) -> str:
     head = report["configuration"]["head"]
     return (
-        f"Backbone {report['backbone']['id']} ({report['backbone']['summary']}), global pooling, one hidden layer of "
+        f"Backbone {report['backbone']['id']} ({report['backbone']['summary']}), {head['pooling']} pooling, one hidden layer of "
         f"{head['width']} units (0: none), softmax over {', '.join(report['labels'])}."
     )
 
@@ -107,8 +107,8 @@ def _initialisation(report: Report) -> str:
 
 def _fitting(report: Report) -> str:
     run = report["configuration"]
-    settings = ", ".join(f"{name} {value}" for name, value in run["head_training"].items())
-    return f"{run['views']} augmented views besides the plain film ({run['augmentation']}); head: {settings}."
+    augmented = f" ({settings_text(run['augmentation'])})" if run["views"] else ""
+    return f"{run['views']} augmented views besides the plain film{augmented}; head: {settings_text(run['head_training'])}."
 
 
 def _selection(report: Report) -> str:
@@ -186,7 +186,7 @@ FACTS: Final[Mapping[str, Callable[[Report], str]]] = {
     "selection": _selection,
     "ensemble": lambda report: "None: one network.",
     "measures": lambda report: ", ".join(map(metric_name, report["out_of_fold"])),
-    "intervals": lambda report: "95 % percentile intervals of 2,000 bootstrap draws of whole patients.",
+    "intervals": lambda report: f"95 % percentile intervals of {report['draws']:,} bootstrap draws of whole patients.",
     "robustness": _robustness,
     "explanation": lambda report: "Heatmaps: Grad-CAM in closed form; model attention, not lesion location.",
     "internal_result": lambda report: _result(report["out_of_fold"]),
@@ -195,7 +195,9 @@ FACTS: Final[Mapping[str, Callable[[Report], str]]] = {
     "counts": _counts,
     "accuracy": lambda report: _result(report["out_of_fold"]),
     "failures": _failures,
-    "availability": lambda report: "Code and weights of this bundle: Apache-2.0. The data the author must state.",
+    "availability": lambda report: (
+        "Code: PneumoLens, Apache-2.0. Where weights and data can be had the author must state."
+    ),
     "predictors": lambda report: "The pixels of one radiograph, and nothing else.",
     "no_assessors": lambda report: "Not applicable: predictors are pixels.",
     "batches": _batches,

@@ -23,6 +23,7 @@ from models.head import DenseHead
 from models.prediction import OperatingPoint
 from models.progress import progress_bar
 from training.assessment import Assessment, assess
+from training.bootstrap import DRAWS
 from training.cache import EmbeddingCache
 from training.card import write_card
 from training.config import RunConfig
@@ -149,6 +150,7 @@ def _report(run: Run, found: Findings) -> dict[str, Any]:
         "configuration": run.config.as_json(),
         "search": run.search.as_json() if run.search else None,
         "folds": len(run.fitted),
+        "draws": DRAWS,
         "epochs": [fitted.epochs for fitted in run.fitted],
         "calibration": {**asdict(run.calibration), "check": _calibration_check(found)},
         "operating_points": [

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.prediction import OperatingPoint
+from training.bootstrap import DRAWS
 from training.manifest import Entry
 from training.validation import Judged
 
@@ -56,7 +57,7 @@ def find_columns(entries: Sequence[Entry], table: Path | None) -> list[Column]:
 
 
 def subgroup_report(
-    judged: Judged, operating_point: OperatingPoint | None, columns: Sequence[Column], *, draws: int = 2000
+    judged: Judged, operating_point: OperatingPoint | None, columns: Sequence[Column], *, draws: int = DRAWS
 ) -> list[dict[str, Any]]:
     """Metrics of each group of each column, as a report holds them; a column may have none, with the reason."""
     return [_column(judged, operating_point, column, draws) for column in columns]

@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from models.calibration import Calibration
 from models.prediction import OperatingPoint, take_verdict
-from training.bootstrap import Estimate, bootstrap
+from training.bootstrap import DRAWS, Estimate, bootstrap
 from training.calibrate import fit_calibration
 from training.folds import BatchFold
 from training.metrics import binary_metrics, confusion, multiclass_metrics, verdict_metrics
@@ -57,7 +57,7 @@ class Judged:
             raise ValueError("These images have more than two classes: no label is the positive one.")
         return self.labels.index(self.positive)
 
-    def metrics(self, operating_point: OperatingPoint | None, *, draws: int = 2000) -> Metrics:
+    def metrics(self, operating_point: OperatingPoint | None, *, draws: int = DRAWS) -> Metrics:
         """The metrics of the field with 95 % patient-clustered bootstrap intervals."""
         if operating_point is None:
             return multiclass_metrics(self.truth, self.probabilities, self.labels, self.patients, draws=draws)
@@ -127,7 +127,7 @@ def calibrate(
     return fit_calibration(logits[every], truth[every]), judged
 
 
-def calibration_gain(judged: Judged, *, draws: int = 2000) -> Metrics:
+def calibration_gain(judged: Judged, *, draws: int = DRAWS) -> Metrics:
     """What calibration did for the Brier score, on images that it was not fitted on: none for images without logits.
 
     Returns:
@@ -148,7 +148,7 @@ def calibration_gain(judged: Judged, *, draws: int = 2000) -> Metrics:
     )
 
 
-def operating_points(judged: Judged, *, draws: int = 2000) -> tuple[OperatingPoint, ...]:
+def operating_points(judged: Judged, *, draws: int = DRAWS) -> tuple[OperatingPoint, ...]:
     """The bundle's thresholds with the sensitivity and specificity they had; none for more than two classes."""
     if judged.positive is None:
         return ()

@@ -48,3 +48,10 @@ def metrics_table(title: str, metrics: Metrics, operating_point: OperatingPoint 
     for name, estimate in metrics.items():
         table.add_row(metric_name(name), interval_text(estimate), f"{estimate.n:,}" if estimate else "")
     return table
+
+
+def settings_text(settings: Mapping[str, Any]) -> str:
+    """Settings by name, in one line."""
+    words = {True: "yes", False: "no"}
+    shown = {name: words[value] if isinstance(value, bool) else value for name, value in settings.items()}
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in shown.items())
