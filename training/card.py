@@ -298,9 +298,9 @@ def _made_with(report: Mapping[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in report["versions"].items())
     lock = f"`{report['lock_sha256']}`" if report["lock_sha256"] else "there was no lock file"
     return (
-        f"## Made with\n\n{versions}\n\n| what | SHA-256 |\n|---|---|\n"
-        f"| the data: labels and files | `{report['data']['fingerprint']}` |\n"
-        f"| the backbone's weights | `{report['backbone']['weights_sha256']}` |\n"
-        f"| the head's weights | `{report['head_sha256']}` |\n"
-        f"| the lock file of packages | {lock} |\n"
+        f"## Made with\n\n{versions}\n\nSHA-256 of\n\n"
+        f"- the data, labels and files: `{report['data']['fingerprint']}`\n"
+        f"- the backbone's weights: `{report['backbone']['weights_sha256']}`\n"
+        f"- the head's weights: `{report['head_sha256']}`\n"
+        f"- the lock file of packages: {lock}\n"
     )

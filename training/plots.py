@@ -209,7 +209,9 @@ def contact_sheet(
 def _write_into(axes: Any, caption: str) -> None:
     box = {"facecolor": "black", "alpha": 0.65, "edgecolor": "none", "pad": 2}
     text = "\n".join(plain_text(line, 28) for line in caption.splitlines())
-    axes.text(0.5, 0.02, text, transform=axes.transAxes, ha="center", va="bottom", fontsize=6.5, color="white", bbox=box)
+    axes.text(
+        0.5, 0.02, text, transform=axes.transAxes, ha="center", va="bottom", fontsize=6.5, color="white", bbox=box
+    )
 
 
 def _check_films(rows: Sequence[Sequence[NDArray[np.uint8]]], titles: Sequence[str]) -> None:
