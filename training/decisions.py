@@ -211,12 +211,17 @@ def decision_curve(
     """Net benefit at thresholds of 1 to 99 %, at the prevalence of these images; None for fewer than two patients."""
     truth, scores = binary_arrays(positive, probability)
     thresholds = np.arange(1, 100) / 100
-    flagged = scores[:, None] >= thresholds
-    found, alarms = (flagged & truth[:, None]).astype(np.float64), (flagged & ~truth[:, None]).astype(np.float64)
     price = thresholds / (1 - thresholds)
+    ranking = Ranking.from_scores(scores)
+    # How many distinct scores lie below each threshold, and so which cumulated weights are not flagged there.
+    below = np.searchsorted(scores[ranking.order][ranking.ends], thresholds)
 
     def statistics(weights: FloatArray) -> dict[str, FloatArray]:
-        benefit = (weights @ found - price * (weights @ alarms)) / weights.sum(axis=1, keepdims=True)
+        found, alarms = (
+            one[:, -1:] - np.hstack([np.zeros((len(weights), 1)), one])[:, below]
+            for one in ranking.cumulative(weights, truth)
+        )
+        benefit = (found - price * alarms) / weights.sum(axis=1, keepdims=True)
         return dict(zip(map(str, range(len(thresholds))), benefit.T, strict=True))
 
     estimates = list(bootstrap(statistics, patients, draws=draws, seed=seed).values())

@@ -70,6 +70,18 @@ def binary_metrics(
     return bootstrap(statistics, patients, proportions=_denominators(truth, verdict), draws=draws, seed=seed)
 
 
+def auroc_metric(
+    positive: ArrayLike, probability: ArrayLike, patients: Sequence[str], *, draws: int = DRAWS, seed: int = 0
+) -> Estimate | None:
+    """The AUROC of `binary_metrics` alone, at a quarter of the time."""
+    truth, scores = binary_arrays(positive, probability)
+    _check_patients(patients, len(truth))
+    ranking = Ranking.from_scores(scores)
+    return bootstrap(
+        lambda weights: {"auroc": area_under_roc(*ranking.cumulative(weights, truth))}, patients, draws=draws, seed=seed
+    )["auroc"]
+
+
 def verdict_metrics(
     positive: ArrayLike, verdict: ArrayLike, patients: Sequence[str], *, draws: int = DRAWS, seed: int = 0
 ) -> dict[str, Estimate | None]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from models.prediction import OperatingPoint
 from training.bootstrap import DRAWS
 from training.manifest import Entry
+from training.metrics import auroc_metric
 from training.validation import Judged
 
 NOT_STATED: Final = "not stated"
@@ -86,7 +87,8 @@ def _group(
     if point is not None and len(classes) == 1:
         # A group of one class, such as bacterial pneumonia, is told from all images of the other class.
         against = judged.labels[1 - int(classes[0])]
-        metrics["auroc"] = judged.select(members | (judged.truth != classes[0])).metrics(point, draws=draws)["auroc"]
+        both = judged.select(members | (judged.truth != classes[0]))
+        metrics["auroc"] = auroc_metric(both.is_positive, both.positive_probability, both.patients, draws=draws)
     return {
         "group": name or NOT_STATED,
         "images": {label: int((part.truth == index).sum()) for index, label in enumerate(judged.labels)},
