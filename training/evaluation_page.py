@@ -13,7 +13,7 @@ from training.evaluation_sections import (
     operating_points,
     subgroups,
 )
-from training.page import Markup, document, heading, markup, paragraph, table, tiles, titled
+from training.page import Markup, document, heading, markup, paragraph, table, tiles
 from training.wording import estimate_of, metric_name
 
 PAGE_FILE: Final = "evaluation.html"
@@ -114,10 +114,7 @@ def _comparison(report: Mapping[str, Any]) -> list[Markup]:
         for row in found["rows"]
         if row["difference"] and row["metric"] in _TILES and not row["follows_prevalence"]
     ]
-    caption = titled(
-        "Table 1",
-        f"From {before} to these images. † follows the prevalence, and so changes even where the model is as good as before.",
-    )
+    caption = f"From {before} to these images. † follows the prevalence, so it changes even where the model does not."
     notes = [paragraph(found["method"], "lead")]
     if found["same_images"]:
         notes = [
@@ -147,7 +144,7 @@ def _images(report: Mapping[str, Any]) -> list[Markup]:
         rows.insert(2, (f"Share of {report['positive']}", f"{report['prevalence']:.1%}", _share(report)))
     return [
         heading("Images"),
-        table(titled("Table 2", "What was judged, and what the bundle was trained on."), ("", "here", "trained on"), rows),
+        table("What was judged, and what the bundle was trained on.", ("", "here", "trained on"), rows),
         paragraph(f"Patients: {report['patient_source']}.", "lead"),
     ]  # fmt: skip
 
@@ -187,7 +184,7 @@ def _methods(report: Mapping[str, Any]) -> list[Markup]:
         ),
         Markup(f'<ol class="references">\n{references}\n</ol>'),
         table(
-            titled("Provenance", "What was evaluated, and when."),
+            "What was evaluated, and when.",
             ("", ""),
             [(name, Markup(f"<code>{markup(value)}</code>")) for name, value in hashes],
         ),

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from training.bootstrap import interval_text
-from training.page import Markup, figure, figures, heading, interval_bar, paragraph, table, titled
+from training.page import Markup, figure, figures, heading, interval_bar, markup, paragraph, table
 from training.wording import estimate_of, metric_name
 
 _COVERAGES: Final = (1.0, 0.95, 0.9, 0.8, 0.7, 0.5)
@@ -20,7 +20,7 @@ _CAPTIONS: Final = {
     "roc": ("ROC curve", "Sensitivity against 1 − specificity at every threshold, with the bundle’s operating points."),
     "precision_recall": (
         "Precision-recall curve",
-        "PPV against sensitivity at the prevalence of these images; the dashed line is a model that knows nothing.",
+        "PPV against sensitivity at the prevalence of these images; the dotted line is a model that knows nothing.",
     ),
     "reliability": (
         "Reliability",
@@ -51,8 +51,7 @@ def _figure(name: str, pictures: Mapping[str, Path]) -> list[Markup]:
     if name not in pictures:
         return []
     title, text = _CAPTIONS[name]
-    number = list(_CAPTIONS).index(name) + 1
-    return [figure(pictures[name], title, titled(f"Figure {number}", f"{title}. {text}"))]
+    return [figure(pictures[name], title, f"{title}. {text}")]
 
 
 def _metric_rows(metrics: Mapping[str, Any]) -> list[tuple[str, ...]]:
@@ -79,7 +78,7 @@ def discrimination(report: Mapping[str, Any], pictures: Mapping[str, Path]) -> l
     return [
         heading("Discrimination and calibration"),
         table(
-            titled("Table 3", f"All images, whatever the gate says: value (95 % interval, by patient).{at}"),
+            f"All images, whatever the gate says: value (95 % interval, by patient).{at}",
             ("", "value (95 % interval)", "images", "patients"),
             _metric_rows(report["metrics"]),
             numbers=(2, 3),
@@ -99,7 +98,7 @@ def operating_points(report: Mapping[str, Any], pictures: Mapping[str, Path]) ->
             f"The bundle’s operating points on these images; positive is {report['positive']}. “Promised” is what they gave on "
             "patients that the bundle had not seen when it was made: sensitivity, then specificity."
         )
-        parts.append(table(titled("Table 4", text), header, rows, numbers=range(1, 6)))
+        parts.append(table(text, header, rows, numbers=range(1, 6)))
     if report["predictive_values"]:
         own = report["prevalence"]
         values = [
@@ -114,7 +113,7 @@ def operating_points(report: Mapping[str, Any], pictures: Mapping[str, Path]) ->
             f"What a verdict at “{report['operating_point']['name']}” would mean at another prevalence, by Bayes’ theorem from "
             "sensitivity and specificity, taken to be the same there."
         )
-        parts.append(table(titled("Table 5", text), ("prevalence", "PPV", "NPV"), values))
+        parts.append(table(text, ("prevalence", "PPV", "NPV"), values))
     shown = [piece for name in ("confusion", "decision_curve") for piece in _figure(name, pictures)]
     return [*parts, *([figures(shown)] if shown else [])]
 
@@ -146,7 +145,7 @@ def abstention(report: Mapping[str, Any], pictures: Mapping[str, Path]) -> list[
         missing.append("It has no points rule_out and rule_in, so no verdict is indeterminate.")
     return [
         heading("Abstention"),
-        table(titled("Table 6", "Images by what is said of them, and their share."), ("", "images", "share"), rows, numbers=(1,)),
+        table("Images by what is said of them, and their share.", ("", "images", "share"), rows, numbers=(1,)),
         *(paragraph(text, "lead") for text in missing),
         _judged_table(report),
         figures([Markup(f"<div>{_coverage_table(report['risk_coverage'])}</div>"), *_figure("risk_coverage", pictures)]),
@@ -162,7 +161,7 @@ def _judged_table(report: Mapping[str, Any]) -> Markup:
         (metric_name(name), interval_text(estimate_of(report["metrics"][name])), interval_text(estimate_of(value)))
         for name, value in judged["metrics"].items()
     ]
-    title = titled("Table 7", f"All images, and those with a verdict ({counts}, of {judged['patients']:,} patients).")
+    title = f"All images, and those with a verdict ({counts}, of {judged['patients']:,} patients)."
     return table(title, ("", "all", "with a verdict"), rows)
 
 
@@ -178,7 +177,7 @@ def _coverage_table(curve: Mapping[str, Any]) -> Markup:
         f"Wrong verdicts among the surest images. The error at {curve['stated_coverage']:.0%} coverage over that at 100 %: "
         f"{ratio}. Area under the curve: {curve['area']:.4g}."
     )
-    return table(titled("Table 8", text), ("coverage", "error"), rows)
+    return table(text, ("coverage", "error"), rows)
 
 
 def subgroups(report: Mapping[str, Any]) -> list[Markup]:
@@ -198,8 +197,8 @@ def subgroups(report: Mapping[str, Any]) -> list[Markup]:
         "Subgroups: value (95 % interval); –: not assessable. * a group of one class, told from all images of the other class. "
         f"Intervals of {first} are drawn from {start:.2f} to 1. Of many groups, some stand out by chance."
     )
-    header = ("group", "images", "patients", first, "", *others)
-    return [heading("Subgroups"), table(titled("Table 9", text), header, rows, numbers=(2,))]
+    header = ("group", "images", "patients", first, *others)
+    return [heading("Subgroups"), table(text, header, rows, numbers=(2,))]
 
 
 def _column_title(column: Mapping[str, Any]) -> str:
@@ -213,14 +212,8 @@ def _group_row(one: Mapping[str, Any], names: Sequence[str], start: float) -> tu
     first, *others = (interval_text(estimate) if estimate else "–" for estimate in estimates)
     star = " *" if one["auroc_against_all"] and estimates[0] else ""
     counts = ", ".join(f"{count:,} {label}" for label, count in one["images"].items() if count)
-    return (
-        one["group"],
-        counts,
-        f"{one['patients']:,}",
-        first + star,
-        interval_bar(estimates[0], start=start, end=1),
-        *others,
-    )
+    drawn = Markup(markup(first + star) + interval_bar(estimates[0], start=start, end=1))
+    return one["group"], counts, f"{one['patients']:,}", drawn, *others
 
 
 def errors(report: Mapping[str, Any], pictures: Mapping[str, Path]) -> list[Markup]:

@@ -1,4 +1,7 @@
-"""Pieces of a page that stands alone: no script, no link to another file, every picture inside, every text escaped."""
+"""Pieces of a page that stands alone: no script, no link to another file, every picture inside, every text escaped.
+
+Tables and figures are numbered by the style sheet, in the order in which they stand.
+"""
 
 import base64
 from collections.abc import Iterable, Sequence
@@ -91,11 +94,6 @@ def tiles(items: Iterable[tuple[str, str, str]]) -> Markup:
         for name, value, below in items
     )
     return Markup(f'<dl class="tiles">\n{inside}\n</dl>')
-
-
-def titled(label: str, text: str) -> Markup:
-    """A caption that begins with its number in bold."""
-    return Markup(f"<b>{markup(label)}.</b> {markup(text)}")
 
 
 def interval_bar(estimate: Estimate | None, *, start: float, end: float) -> Markup:

@@ -56,7 +56,7 @@ def plot_roc(
 def plot_precision_recall(
     curve: Curve, auprc: Estimate | None, path: Path, *, operating_points: Mapping[str, float] | None = None
 ) -> None:
-    """Precision-recall curve with the operating points on it; the dashed line is a model that knows nothing."""
+    """Precision-recall curve with the operating points on it; the dotted line is a model that knows nothing."""
     figure, axes = new_figure(5.2, f"AUPRC {interval_text(auprc)}", basis_text(auprc))
     prevalence = curve.y[-1]
     axes.axhline(prevalence, color=FAINT, linewidth=1, linestyle=DASHES[2], label=f"by chance: {prevalence:.3f}")

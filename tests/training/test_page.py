@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from training.bootstrap import Estimate
-from training.page import Markup, document, figure, heading, interval_bar, paragraph, table, tiles, titled
+from training.page import Markup, document, figure, heading, interval_bar, paragraph, table, tiles
 
 EVIL = "<script>alert('a & \"b\"')</script>"
 ESCAPED = "&lt;script&gt;alert(&#x27;a &amp; &quot;b&quot;&#x27;)&lt;/script&gt;"
@@ -25,7 +25,6 @@ def test_text_is_escaped_wherever_it_is_put(picture: Path) -> None:
         paragraph(EVIL, "note"),
         table(EVIL, [EVIL], [[EVIL], EVIL]),
         tiles([(EVIL, EVIL, EVIL)]),
-        titled(EVIL, EVIL),
         figure(picture, EVIL, EVIL),
     )
     for piece in pieces:
@@ -35,7 +34,7 @@ def test_text_is_escaped_wherever_it_is_put(picture: Path) -> None:
 
 
 def test_markup_is_not_escaped_twice() -> None:
-    assert paragraph(titled("Table 1", "a < b")) == "<p><b>Table 1.</b> a &lt; b</p>"
+    assert paragraph(heading("a < b", 3)) == "<p><h3>a &lt; b</h3></p>"
     assert table("", ["x"], [[Markup("<i>y</i>")]]).count("<i>y</i>") == 1
 
 
