@@ -6,10 +6,10 @@ from typing import Any, Final
 
 from training.bootstrap import interval_text
 from training.card_robustness import robustness
+from training.decisions import SHOWN_COVERAGES
 from training.wording import estimate_of, metric_name, settings_text
 
 _OF_TWO_CLASSES: Final = ("roc", "precision_recall", "reliability", "histogram", "decision_curve")
-_COVERAGES: Final = (1.0, 0.95, 0.9, 0.8, 0.7, 0.5)
 _EXTERNAL: Final = (
     "## External result\n\nNone. `python -m training evaluate` judges a folder of radiographs from elsewhere; "
     "until it has, nothing is known of other hospitals.\n"
@@ -226,7 +226,7 @@ def _coverage(curve: Mapping[str, Any]) -> str:
     rows = [
         f"| {row['coverage']:.0%} | {interval_text(estimate_of(row['error']), digits=4)} |"
         for row in reversed(curve["at"])
-        if row["coverage"] in _COVERAGES
+        if row["coverage"] in SHOWN_COVERAGES
     ]
     return (
         "## Error by coverage\n\nWrong verdicts among the images whose probability lies farthest from the threshold, out of "

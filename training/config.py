@@ -4,10 +4,13 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from models.bundle import check_bundle_name
 from models.head import HeadConfig
+
+NOT_STATED: Final = "not stated"
+"""What a card says where its author, or a file, has said nothing."""
 
 
 @dataclass(frozen=True)
@@ -122,9 +125,9 @@ class RunConfig:
     runs: Path = Path("runs")
     tensorboard: Path | None = None
     notes: Path | None = None
-    population: str = "not stated"
-    view: str = "not stated"
-    label_source: str = "not stated"
+    population: str = NOT_STATED
+    view: str = NOT_STATED
+    label_source: str = NOT_STATED
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     head: HeadConfig = field(default_factory=HeadConfig)
     head_training: HeadTraining = field(default_factory=HeadTraining)

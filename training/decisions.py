@@ -17,6 +17,9 @@ from training.weighted import Ranking, ratio
 
 PREVALENCES: Final = (0.01, 0.05, 0.10, 0.30, 0.50)
 COVERAGES: Final = tuple(step / 20 for step in range(1, 21))
+SHOWN_COVERAGES: Final = (1.0, 0.95, 0.9, 0.8, 0.7, 0.5)
+"""Those of `COVERAGES` that a table shows."""
+
 STATED_COVERAGE: Final = 0.8
 """The share of images, the surest first, among which the error is compared with that among all."""
 

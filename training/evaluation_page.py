@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from training.bootstrap import interval_text
 from training.comparison import difference_text
+from training.config import NOT_STATED
 from training.evaluation_sections import (
     abstention,
     discrimination,
@@ -115,30 +116,31 @@ def _comparison(report: Mapping[str, Any]) -> list[Markup]:
         if row["difference"] and row["metric"] in _TILES and not row["follows_prevalence"]
     ]
     caption = f"From {before} to these images. † follows the prevalence, so it changes even where the model does not."
-    notes = [paragraph(found["method"], "lead")]
-    if found["same_images"]:
-        notes = [
-            paragraph("Both results are of the very same images: there is no drop to be measured.", "note warning")
-        ]
-    if not found["same_bundle_name"]:
-        notes.append(paragraph(f"The earlier result is of another bundle, {found['bundle']}.", "note warning"))
     return [
         heading("External drop"),
         *([tiles(drops)] if drops else []),
         table(caption, ("", "before", "here", "here less before"), rows),
-        *notes,
+        *_caveats(found),
     ]
+
+
+def _caveats(found: Mapping[str, Any]) -> list[Markup]:
+    same = "Both results are of the very same images: there is no drop to be measured."
+    notes = [paragraph(same, "note warning") if found["same_images"] else paragraph(found["method"], "lead")]
+    if not found["same_bundle_name"]:
+        notes.append(paragraph(f"The earlier result is of another bundle, {found['bundle']}.", "note warning"))
+    return notes
 
 
 def _images(report: Mapping[str, Any]) -> list[Markup]:
     trained, here = report["trained_on"], report["images"]
     rows = [
         ("Images", _counts(here), _counts(trained["images"] or {})),
-        ("Patients", f"{report['patients']:,}", f"{trained['patients']:,}" if trained["patients"] else "not stated"),
+        ("Patients", f"{report['patients']:,}", f"{trained['patients']:,}" if trained["patients"] else NOT_STATED),
         ("Set aside, unreadable", f"{len(report['set_aside']):,}", ""),
-        ("Population", "author must state", trained["population"] or "not stated"),
-        ("View", "see subgroups", trained["view"] or "not stated"),
-        ("Source of the labels", "folders; author must state", trained["label_source"] or "not stated"),
+        ("Population", "author must state", trained["population"] or NOT_STATED),
+        ("View", "see subgroups", trained["view"] or NOT_STATED),
+        ("Source of the labels", "folders; author must state", trained["label_source"] or NOT_STATED),
     ]
     if report["prevalence"] is not None:
         rows.insert(2, (f"Share of {report['positive']}", f"{report['prevalence']:.1%}", _share(report)))
@@ -152,7 +154,7 @@ def _images(report: Mapping[str, Any]) -> list[Markup]:
 def _share(report: Mapping[str, Any]) -> str:
     images = report["trained_on"]["images"] or {}
     total = sum(images.values())
-    return f"{images.get(report['positive'], 0) / total:.1%}" if total else "not stated"
+    return f"{images.get(report['positive'], 0) / total:.1%}" if total else NOT_STATED
 
 
 def _counts(images: Mapping[str, int]) -> str:
@@ -175,7 +177,8 @@ def _methods(report: Mapping[str, Any]) -> list[Markup]:
             "many patients is given [2]. AUPRC is average precision [3]. Calibration slope and intercept are those of the "
             "logistic regression of the truth on the log-odds of the prediction [4]: 1 and 0 where probabilities mean what "
             "they say. Net benefit follows [5], error by coverage [6], and the change against an earlier result [7]. "
-            "A number that the images cannot give is marked “not assessable”."
+            "Where every draw ranks all images rightly, the interval of AUROC and AUPRC has no width, and says nothing of rarer "
+            "errors. A number that the images cannot give is marked “not assessable”."
         ),
         paragraph(
             "No threshold and no calibration was fitted on these images: both came with the bundle. Verdicts are taken at "

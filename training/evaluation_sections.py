@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from training.bootstrap import interval_text
+from training.decisions import SHOWN_COVERAGES
 from training.page import Markup, figure, figures, heading, interval_bar, markup, paragraph, table
 from training.wording import estimate_of, metric_name
 
-_COVERAGES: Final = (1.0, 0.95, 0.9, 0.8, 0.7, 0.5)
 _REASONS: Final = {
     "not_a_radiograph": "refused: not a chest radiograph",
     "unlike_training_data": "withheld: unlike the training films",
@@ -168,7 +168,7 @@ def _judged_table(report: Mapping[str, Any]) -> Markup:
 def _coverage_table(curve: Mapping[str, Any]) -> Markup:
     rows = [
         (f"{row['coverage']:.0%}", interval_text(estimate_of(row["error"]), digits=4))
-        for wanted in _COVERAGES
+        for wanted in SHOWN_COVERAGES
         for row in curve["at"]
         if row["coverage"] == wanted
     ]

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from training.bootstrap import interval_text
+from training.config import NOT_STATED
 from training.wording import estimate_of, metric_name, settings_text
 
 REPORTING_FILE: Final = "reporting.json"
 AUTHOR: Final = "author must state"
-NOT_STATED: Final = "not stated"
 
 _ITEMS: Final = Path(__file__).with_name("reporting_items.json")
 

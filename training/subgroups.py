@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from models.prediction import OperatingPoint
 from training.bootstrap import DRAWS
+from training.config import NOT_STATED
 from training.manifest import Entry
 from training.metrics import auroc_metric
 from training.validation import Judged
 
-NOT_STATED: Final = "not stated"
 MOST_GROUPS: Final = 20
 
 _KNOWN: Final = {"batch": "acquisition batch", "view": "view", "sex": "sex", "age_years": "age"}
