@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from training.bootstrap import interval_text
+from training.card_network import made_with, network, search
 from training.card_robustness import robustness
 from training.decisions import SHOWN_COVERAGES
-from training.wording import estimate_of, metric_name, settings_text
+from training.wording import estimate_of, metric_name
 
 _OF_TWO_CLASSES: Final = ("roc", "precision_recall", "reliability", "histogram", "decision_curve")
 _EXTERNAL: Final = (
@@ -33,10 +34,10 @@ def write_card(report: Mapping[str, Any], path: Path) -> None:
         _test_split(report),
         _EXTERNAL,
         robustness(report["robustness"]),
-        _network(report),
-        _search(report["search"]),
+        network(report),
+        search(report["search"]),
         f"## What was tried\n\n{notes}\n" if notes else "",
-        _made_with(report),
+        made_with(report),
     ]
     path.write_text("\n".join(part for part in parts if part), encoding="utf-8")
 
@@ -244,63 +245,4 @@ def _test_split(report: Mapping[str, Any]) -> str:
         "## The folder's test split\n\nFitting, calibration and thresholds never saw these images. "
         f"{_verdicts(report)}\n\n{_metrics(report['test_split'])}\n"
         f"{_confusion(report['test_confusion'], report['labels'])}\n{_plots(_drawn(report), prefix='test_')}"
-    )
-
-
-def _network(report: Mapping[str, Any]) -> str:
-    backbone, run, calibration = report["backbone"], report["configuration"], report["calibration"]
-    head, bias = run["head"], ", ".join(f"{value:.3f}" for value in calibration["bias"])
-    hidden = f"{head['width']} units, ReLU, dropout {head['dropout']}" if head["width"] else "none"
-    frozen = f"the last {run['fine_tune']} blocks fine-tuned" if run["fine_tune"] else "frozen"
-    return (
-        "## Network\n\n"
-        f"- Backbone: `{backbone['id']}`, {backbone['summary']}; {frozen}; weights {backbone['weights']}, "
-        f"SHA-256 `{backbone['weights_sha256']}`\n"
-        f"- Views: the plain film and {run['views']} augmented ({settings_text(run['augmentation'])})\n"
-        f"- Head: hidden layer {hidden}; softmax\n"
-        f"- Fitting: {settings_text(run['head_training'])}; best after {', '.join(map(str, report['epochs']))} epochs; "
-        f"seed {run['seed']}\n"
-        f"- Calibration: {calibration['method']}, slope {calibration['slope']:.3f}, bias {bias}\n"
-    )
-
-
-def _search(search: Mapping[str, Any] | None) -> str:
-    if search is None:
-        return ""
-    trials = search["trials"]
-    batches = trials[0]["batch_auroc"] is not None
-    rows = [
-        "| pooling | hidden layer | dropout | weight decay | class weights | AUROC by patient |"
-        + (" by batch | mean |" if batches else ""),
-        "|---|--:|--:|--:|---|--:|" + ("--:|--:|" if batches else ""),
-    ]
-    for place, trial in enumerate(trials):
-        scores = [trial["auroc"], *([trial["batch_auroc"], trial["score"]] if batches else [])]
-        cells = [
-            f"**{trial['pooling']}**" if place == search["best"] else trial["pooling"],
-            trial["width"] or "none",
-            trial["dropout"] if trial["width"] else "",
-            trial["l2"],
-            "yes" if trial["class_weights"] else "no",
-            *(f"{score:.4f}" for score in scores),
-        ]
-        rows.append("| " + " | ".join(map(str, cells)) + " |")
-    return (
-        f"## Heads that were tried\n\nOn the plain film and {search['views']} augmented view of each image, for at most "
-        f"{search['epochs']} passes; the best, in bold, was then fitted in full. Taken: the {search['rule']}.\n\n"
-        + "\n".join(rows)
-        + f"\n\nThe head was chosen among {len(trials)} by its score on the same patients and batches that the numbers of "
-        "this card come from: they are the greatest of several, and a little too good.\n"
-    )
-
-
-def _made_with(report: Mapping[str, Any]) -> str:
-    versions = ", ".join(f"{name} {version}" for name, version in report["versions"].items())
-    lock = f"`{report['lock_sha256']}`" if report["lock_sha256"] else "there was no lock file"
-    return (
-        f"## Made with\n\n{versions}\n\nSHA-256 of\n\n"
-        f"- the data, labels and files: `{report['data']['fingerprint']}`\n"
-        f"- the backbone's weights: `{report['backbone']['weights_sha256']}`\n"
-        f"- the head's weights: `{report['head_sha256']}`\n"
-        f"- the lock file of packages: {lock}\n"
     )

@@ -113,7 +113,12 @@ def _fitting(report: Report) -> str:
 
 def _selection(report: Report) -> str:
     epochs = ", ".join(map(str, report["epochs"]))
-    return f"The median of the epochs at which the folds stopped ({epochs}), then fitted anew on all."
+    tried = (
+        f"The best of {len(report['search']['trials'])} heads by {report['search']['rule']}. "
+        if report["search"]
+        else ""
+    )
+    return f"{tried}Fitted for the median of the epochs at which the folds stopped ({epochs}), on all patients."
 
 
 def _robustness(report: Report) -> str:
