@@ -17,6 +17,7 @@ BoolArray = NDArray[np.bool_]
 Statistics = Callable[[FloatArray], Mapping[str, FloatArray]]
 
 CONFIDENCE: Final = 0.95
+DRAWS: Final = 2000
 NOT_ASSESSABLE: Final = "not assessable"
 _FEWEST_DRAWS: Final = 40  # below this, no draw lies outside the 2.5 % percentile
 _FEWEST_PATIENTS: Final = 2  # one patient drawn again and again shows no spread
@@ -73,7 +74,7 @@ def bootstrap(
     patients: Sequence[str],
     *,
     proportions: Mapping[str, BoolArray] | None = None,
-    draws: int = 2000,
+    draws: int = DRAWS,
     seed: int = 0,
 ) -> dict[str, Estimate | None]:
     """Statistics with 95 % percentile intervals over patients.

@@ -2,14 +2,24 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from training.bootstrap import Estimate, interval_text
-from training.wording import metric_name
+from training.bootstrap import interval_text
+from training.card_network import made_with, network, search
+from training.card_robustness import robustness
+from training.decisions import SHOWN_COVERAGES
+from training.wording import estimate_of, metric_name
+
+_OF_TWO_CLASSES: Final = ("roc", "precision_recall", "reliability", "histogram", "decision_curve")
+_EXTERNAL: Final = (
+    "## External result\n\nNone. `python -m training evaluate` judges a folder of radiographs from elsewhere; "
+    "until it has, nothing is known of other hospitals.\n"
+)
 
 
-def write_card(report: Mapping[str, Any], path: Path, *, notes: str | None) -> None:
-    """Write the card as Markdown; `notes`, the author's own words on what was tried, go in as they are."""
+def write_card(report: Mapping[str, Any], path: Path) -> None:
+    """Write the card as Markdown; the author's own notes on what was tried go in as they are."""
+    notes = report["notes"]
     parts = [
         f"# Model card: {report['bundle']}\n",
         _use(report["positive"]),
@@ -17,13 +27,17 @@ def write_card(report: Mapping[str, Any], path: Path, *, notes: str | None) -> N
         _leaks(report["leaks"]),
         _unseen_patients(report),
         _operating_points(report),
+        _calibration(report),
+        _coverage(report["risk_coverage"]),
         _batches(report["leave_batch_out"]),
         _gate(report["gate"]),
         _test_split(report),
-        _network(report),
-        _search(report["search"]),
+        _EXTERNAL,
+        robustness(report["robustness"]),
+        network(report),
+        search(report["search"]),
         f"## What was tried\n\n{notes}\n" if notes else "",
-        _versions(report["versions"]),
+        made_with(report),
     ]
     path.write_text("\n".join(part for part in parts if part), encoding="utf-8")
 
@@ -32,21 +46,32 @@ def _use(positive: str | None) -> str:
     what = f"the probability of the label {positive}" if positive else "a probability for each label"
     return (
         "**Research and education only.** Not a medical device; gives no diagnosis; must not decide about any patient.\n\n"
-        f"It gives {what}, for frontal chest radiographs like those that it was trained on. It knows no other findings, "
-        "and says nothing reliable of other ages, other hospitals, other devices or other views. The heatmap shows what "
-        "moved the probability, not where a lesion is.\n"
+        "## Intended use\n\n"
+        f"To study and to teach how such a model behaves. It gives {what}, for one frontal chest radiograph like those that it "
+        "was trained on, read by a person who knows that the probability may be wrong.\n\n"
+        "## Not intended for\n\n"
+        "- Any decision about a patient: diagnosis, triage, treatment, or leaving a film unread.\n"
+        "- Other ages, hospitals, devices or views than below: nothing reliable is known there until it is measured.\n"
+        "- Other findings: it knows none. A film that it calls free of the one may show any other.\n"
+        "- Finding where something is: the heatmap shows model attention, not lesion location.\n"
     )
 
 
 def _data(report: Mapping[str, Any]) -> str:
     data = report["data"]
     images = ", ".join(f"{count:,} {label}" for label, count in data["images"].items())
-    lines = [f"- Population: {data['population']}", f"- Images: {images}, of {data['patients']:,} patients"]
+    lines = [
+        f"- Population: {data['population']}",
+        f"- View: {data['view']}",
+        f"- Source of the labels: {data['label_source']}",
+        f"- Images: {images}, of {data['patients']:,} patients",
+    ]
     if data["prevalence"] is not None:
         lines.append(f"- Share of {report['positive']} among them: {100 * data['prevalence']:.1f} %")
     if data["test_images"]:
         lines.append(f"- Held back as a test split: {data['test_images']:,} images")
     lines += [
+        "- Unit of every split: the patient",
         f"- How patients were told apart: {data['patient_source']}",
         f"- Files set aside because they could not be read: {data['set_aside']:,}",
         f"- Fingerprint (SHA-256 over labels and files): `{data['fingerprint']}`",
@@ -77,14 +102,17 @@ def _leaks(leaks: Mapping[str, Any]) -> str:
 
 
 def _unseen_patients(report: Mapping[str, Any]) -> str:
-    plots = ["roc", "reliability", "histogram", "confusion"] if report["operating_points"] else ["confusion"]
     return (
         f"## On patients it had not seen\n\n{_how_judged(report)} {_verdicts(report)}\n\n"
         "Brackets are 95 % intervals of a bootstrap over patients. These are patients of the same collection: elsewhere, "
         "expect less. PPV and NPV would differ where the finding is rarer or more frequent.\n\n"
         f"{_metrics(report['out_of_fold'])}\n{_confusion(report['confusion'], report['labels'])}\n"
-        f"{_plots([*plots, 'learning_curves'])}"
+        f"{_plots([*_drawn(report), 'learning_curves'])}"
     )
+
+
+def _drawn(report: Mapping[str, Any]) -> list[str]:
+    return [*(_OF_TWO_CLASSES if report["operating_points"] else ()), "risk_coverage", "confusion"]
 
 
 def _how_judged(report: Mapping[str, Any]) -> str:
@@ -109,7 +137,7 @@ def _verdicts(report: Mapping[str, Any]) -> str:
 def _metrics(metrics: Mapping[str, Any]) -> str:
     rows = ["| metric | value (95 % interval) | images | patients |", "|---|---|--:|--:|"]
     for name, raw in metrics.items():
-        estimate = Estimate(**raw) if raw else None
+        estimate = estimate_of(raw)
         counts = f"{estimate.n:,} | {estimate.patients:,}" if estimate else " | "
         rows.append(f"| {metric_name(name)} | {interval_text(estimate)} | {counts} |")
     return "\n".join(rows) + "\n"
@@ -172,72 +200,49 @@ def _gate(gate: Mapping[str, Any]) -> str:
     )
 
 
+def _calibration(report: Mapping[str, Any]) -> str:
+    check = report["calibration"]["check"]
+    rows = [
+        f"| {name} | {interval_text(estimate_of(check.get(key)), digits=4)} |"
+        for key, name in (
+            ("slope", "calibration slope (ideal 1)"),
+            ("brier", "Brier score, calibrated"),
+            ("brier_uncalibrated", "Brier score, uncalibrated"),
+            ("brier_gain", "gain: uncalibrated less calibrated, image by image"),
+        )
+    ]
+    promises = (
+        ("the interval of the slope holds 1", check["slope_interval_holds_1"]),
+        ("the Brier score is better than uncalibrated", check["brier_better_than_uncalibrated"]),
+    )
+    words = {True: "yes", False: "**no**", None: "not assessable"}
+    kept = "; ".join(f"{promise}: {words[holds]}" for promise, holds in promises)
+    return (
+        "## Calibration\n\nThe calibration that judged an image was fitted without its fold.\n\n"
+        "| out of fold | value (95 % interval) |\n|---|---|\n" + "\n".join(rows) + f"\n\nPromised: {kept}.\n"
+    )
+
+
+def _coverage(curve: Mapping[str, Any]) -> str:
+    rows = [
+        f"| {row['coverage']:.0%} | {interval_text(estimate_of(row['error']), digits=4)} |"
+        for row in reversed(curve["at"])
+        if row["coverage"] in SHOWN_COVERAGES
+    ]
+    return (
+        "## Error by coverage\n\nWrong verdicts among the images whose probability lies farthest from the threshold, out of "
+        "fold: what declining the others would buy.\n\n| coverage | error (95 % interval) |\n|--:|---|\n"
+        + "\n".join(rows)
+        + f"\n\nThe error at {curve['stated_coverage']:.0%} coverage over that at 100 %: "
+        f"{interval_text(estimate_of(curve['ratio_to_full']), digits=2)}.\n"
+    )
+
+
 def _test_split(report: Mapping[str, Any]) -> str:
     if report["test_split"] is None:
-        return (
-            "## External validation\n\nNone in this run. `python -m training evaluate` judges a folder of radiographs "
-            "from elsewhere.\n"
-        )
-    plots = ["roc", "reliability", "histogram", "confusion"] if report["operating_points"] else ["confusion"]
+        return ""
     return (
         "## The folder's test split\n\nFitting, calibration and thresholds never saw these images. "
         f"{_verdicts(report)}\n\n{_metrics(report['test_split'])}\n"
-        f"{_confusion(report['test_confusion'], report['labels'])}\n{_plots(plots, prefix='test_')}"
+        f"{_confusion(report['test_confusion'], report['labels'])}\n{_plots(_drawn(report), prefix='test_')}"
     )
-
-
-def _network(report: Mapping[str, Any]) -> str:
-    backbone, run, calibration = report["backbone"], report["configuration"], report["calibration"]
-    head, bias = run["head"], ", ".join(f"{value:.3f}" for value in calibration["bias"])
-    hidden = f"{head['width']} units, ReLU, dropout {head['dropout']}" if head["width"] else "none"
-    frozen = f"the last {run['fine_tune']} blocks fine-tuned" if run["fine_tune"] else "frozen"
-    return (
-        "## Network\n\n"
-        f"- Backbone: `{backbone['id']}`, {backbone['summary']}; {frozen}; weights {backbone['weights']}, "
-        f"SHA-256 `{backbone['weights_sha256']}`\n"
-        f"- Views: the plain film and {run['views']} augmented ({_settings(run['augmentation'])})\n"
-        f"- Head: hidden layer {hidden}; softmax\n"
-        f"- Fitting: {_settings(run['head_training'])}; best after {', '.join(map(str, report['epochs']))} epochs; "
-        f"seed {run['seed']}\n"
-        f"- Calibration: {calibration['method']}, slope {calibration['slope']:.3f}, bias {bias}\n"
-    )
-
-
-def _search(search: Mapping[str, Any] | None) -> str:
-    if search is None:
-        return ""
-    trials = search["trials"]
-    batches = trials[0]["batch_auroc"] is not None
-    rows = [
-        "| pooling | hidden layer | dropout | weight decay | class weights | AUROC by patient |"
-        + (" by batch | mean |" if batches else ""),
-        "|---|--:|--:|--:|---|--:|" + ("--:|--:|" if batches else ""),
-    ]
-    for place, trial in enumerate(trials):
-        scores = [trial["auroc"], *([trial["batch_auroc"], trial["score"]] if batches else [])]
-        cells = [
-            f"**{trial['pooling']}**" if place == search["best"] else trial["pooling"],
-            trial["width"] or "none",
-            trial["dropout"] if trial["width"] else "",
-            trial["l2"],
-            "yes" if trial["class_weights"] else "no",
-            *(f"{score:.4f}" for score in scores),
-        ]
-        rows.append("| " + " | ".join(map(str, cells)) + " |")
-    return (
-        f"## Heads that were tried\n\nOn the plain film and {search['views']} augmented view of each image, for at most "
-        f"{search['epochs']} passes; the best, in bold, was then fitted in full. Taken: the {search['rule']}.\n\n"
-        + "\n".join(rows)
-        + f"\n\nThe head was chosen among {len(trials)} by its score on the same patients and batches that the numbers of "
-        "this card come from: they are the greatest of several, and a little too good.\n"
-    )
-
-
-def _settings(settings: Mapping[str, Any]) -> str:
-    words = {True: "yes", False: "no"}
-    shown = {name: words[value] if isinstance(value, bool) else value for name, value in settings.items()}
-    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in shown.items())
-
-
-def _versions(versions: Mapping[str, str]) -> str:
-    return "## Made with\n\n" + ", ".join(f"{name} {version}" for name, version in versions.items()) + "\n"

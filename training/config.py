@@ -4,10 +4,13 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from models.bundle import check_bundle_name
 from models.head import HeadConfig
+
+NOT_STATED: Final = "not stated"
+"""What a card says where its author, or a file, has said nothing."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,8 @@ class RunConfig:
         tensorboard: folder for TensorBoard's logs; None: none.
         notes: a Markdown file that goes into the card under "What was tried".
         population: whom the images show, in words, for the card and the page.
+        view: how the images were taken, in words.
+        label_source: who or what said which class an image belongs to, in words.
     """
 
     data: Path
@@ -123,7 +128,9 @@ class RunConfig:
     runs: Path = Path("runs")
     tensorboard: Path | None = None
     notes: Path | None = None
-    population: str = "not stated"
+    population: str = NOT_STATED
+    view: str = NOT_STATED
+    label_source: str = NOT_STATED
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     head: HeadConfig = field(default_factory=HeadConfig)
     head_training: HeadTraining = field(default_factory=HeadTraining)

@@ -1,54 +1,21 @@
-"""What an evaluation reports: numbers with patient-clustered intervals, and the points of its curves.
+"""What an evaluation reports: numbers with patient-clustered intervals.
 
 Everywhere the verdict is positive when `probability >= threshold`. A statistic that the images cannot give (such as a
-specificity without negatives) is None, "not assessable": never 0, never NaN. Drawing is in `training.plots`.
+specificity without negatives) is None, "not assessable": never 0, never NaN. The points of curves are in
+`training.curves`; what verdicts are worth, and what declining some of them buys, is in `training.decisions`.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from training.bootstrap import BoolArray, Estimate, FloatArray, bootstrap
+from training.bootstrap import DRAWS, BoolArray, Estimate, FloatArray, bootstrap
 from training.weighted import Ranking, area_under_roc, average_precision, logit, ratio, recalibrate
 
 IntArray = NDArray[np.int64]
-_Z95: Final = 1.959963984540054  # 97.5 % point of the normal distribution
 _SUM_TOLERANCE: Final = 1e-3  # half-precision softmax outputs sum to 1 this closely
-
-
-@dataclass(frozen=True)
-class Curve:
-    """Points of a ROC or a precision-recall curve, by falling threshold.
-
-    Attributes:
-        x, y: `(points,)` in [0, 1]: 1 - specificity and sensitivity, or recall and precision.
-        threshold: `(points,)`; the first is infinity, where no verdict is positive.
-    """
-
-    x: FloatArray
-    y: FloatArray
-    threshold: FloatArray
-
-
-@dataclass(frozen=True)
-class Reliability:
-    """Predicted against observed in bins of about equally many images, by rising probability.
-
-    Attributes:
-        predicted: `(bins,)` mean probability.
-        observed: `(bins,)` share of positive images.
-        low, high: `(bins,)` 95 % Wilson interval of that share; it takes images as independent.
-        count: `(bins,)` images.
-    """
-
-    predicted: FloatArray
-    observed: FloatArray
-    low: FloatArray
-    high: FloatArray
-    count: IntArray
 
 
 def binary_metrics(
@@ -57,7 +24,7 @@ def binary_metrics(
     patients: Sequence[str],
     *,
     threshold: float,
-    draws: int = 2000,
+    draws: int = DRAWS,
     seed: int = 0,
 ) -> dict[str, Estimate | None]:
     """Metrics of a yes/no verdict with 95 % patient-clustered bootstrap intervals.
@@ -103,8 +70,20 @@ def binary_metrics(
     return bootstrap(statistics, patients, proportions=_denominators(truth, verdict), draws=draws, seed=seed)
 
 
+def auroc_metric(
+    positive: ArrayLike, probability: ArrayLike, patients: Sequence[str], *, draws: int = DRAWS, seed: int = 0
+) -> Estimate | None:
+    """The AUROC of `binary_metrics` alone, at a quarter of the time."""
+    truth, scores = binary_arrays(positive, probability)
+    _check_patients(patients, len(truth))
+    ranking = Ranking.from_scores(scores)
+    return bootstrap(
+        lambda weights: {"auroc": area_under_roc(*ranking.cumulative(weights, truth))}, patients, draws=draws, seed=seed
+    )["auroc"]
+
+
 def verdict_metrics(
-    positive: ArrayLike, verdict: ArrayLike, patients: Sequence[str], *, draws: int = 2000, seed: int = 0
+    positive: ArrayLike, verdict: ArrayLike, patients: Sequence[str], *, draws: int = DRAWS, seed: int = 0
 ) -> dict[str, Estimate | None]:
     """What verdicts `(n,)` bool alone decide of `binary_metrics`, with the same intervals."""
     truth, said = np.asarray(positive, dtype=bool), np.asarray(verdict, dtype=bool)
@@ -113,6 +92,22 @@ def verdict_metrics(
         lambda weights: _verdict_statistics(weights, truth, said),
         patients,
         proportions=_denominators(truth, said),
+        draws=draws,
+        seed=seed,
+    )
+
+
+def share_metrics(
+    members: Mapping[str, ArrayLike], patients: Sequence[str], *, draws: int = DRAWS, seed: int = 0
+) -> dict[str, Estimate | None]:
+    """The share of all images that belongs to each of some sets, `(n,)` bool, with the same intervals."""
+    masks = {name: np.asarray(mask, dtype=bool) for name, mask in members.items()}
+    for mask in masks.values():
+        _check_patients(patients, len(mask))
+    return bootstrap(
+        lambda weights: {name: ratio(weights @ mask, weights.sum(axis=1)) for name, mask in masks.items()},
+        patients,
+        proportions={name: np.ones_like(mask) for name, mask in masks.items()},
         draws=draws,
         seed=seed,
     )
@@ -130,7 +125,7 @@ def multiclass_metrics(
     labels: Sequence[str],
     patients: Sequence[str],
     *,
-    draws: int = 2000,
+    draws: int = DRAWS,
     seed: int = 0,
 ) -> dict[str, Estimate | None]:
     """Metrics of the most probable class with 95 % patient-clustered bootstrap intervals.
@@ -185,45 +180,6 @@ def confusion(truth: ArrayLike, verdict: ArrayLike, labels: Sequence[str]) -> In
     return counts.reshape(len(labels), len(labels)).astype(np.int64)
 
 
-def reliability(positive: ArrayLike, probability: ArrayLike, *, bins: int = 10) -> Reliability:
-    """Observed share of positives in quantile bins of the probability; equal probabilities share a bin."""
-    truth, scores = binary_arrays(positive, probability)
-    if bins < 1:
-        raise ValueError(f"bins must be at least 1. Received: {bins}")
-    inner_edges = np.quantile(scores, np.linspace(0, 1, bins + 1)[1:-1])
-    members = np.unique(np.searchsorted(inner_edges, scores, side="right"), return_inverse=True)[1]
-    count = np.bincount(members)
-    positives = np.bincount(members, weights=truth)
-    low, high = wilson_interval(positives, count)
-    return Reliability(
-        np.bincount(members, weights=scores) / count, positives / count, low, high, count.astype(np.int64)
-    )
-
-
-def wilson_interval(successes: ArrayLike, totals: ArrayLike) -> tuple[FloatArray, FloatArray]:
-    """95 % score interval of a share (Wilson 1927); `totals` must be positive."""
-    total = np.asarray(totals, dtype=np.float64)
-    share = np.asarray(successes, dtype=np.float64) / total
-    shrink = 1 + _Z95**2 / total
-    centre = (share + _Z95**2 / (2 * total)) / shrink
-    half = _Z95 / shrink * np.sqrt(share * (1 - share) / total + _Z95**2 / (4 * total**2))
-    return np.clip(centre - half, 0, share), np.clip(centre + half, share, 1)
-
-
-def roc_points(positive: ArrayLike, probability: ArrayLike) -> Curve:
-    """1 - specificity (x) and sensitivity (y) at every distinct score, from (0, 0) to (1, 1); needs both classes."""
-    threshold, true_positive, false_positive = _flagged(positive, probability)
-    return Curve(false_positive / false_positive[-1], true_positive / true_positive[-1], threshold)
-
-
-def precision_recall_points(positive: ArrayLike, probability: ArrayLike) -> Curve:
-    """Recall (x) and precision (y) at every distinct score, from (0, 1) to (1, prevalence); needs both classes."""
-    threshold, true_positive, false_positive = _flagged(positive, probability)
-    precision = np.ones_like(true_positive)
-    precision[1:] = true_positive[1:] / (true_positive[1:] + false_positive[1:])
-    return Curve(true_positive / true_positive[-1], precision, threshold)
-
-
 def binary_arrays(positive: ArrayLike, probability: ArrayLike) -> tuple[BoolArray, FloatArray]:
     """The two arrays of a yes/no evaluation, checked: `(n,)` bool and `(n,)` float64 in [0, 1]."""
     truth, scores = np.asarray(positive), np.asarray(probability)
@@ -248,19 +204,6 @@ def _verdict_statistics(weights: FloatArray, truth: BoolArray, verdict: BoolArra
         "ppv": ratio(true_positive, true_positive + false_positive),
         "npv": ratio(true_negative, true_negative + false_negative),
     }
-
-
-def _flagged(positive: ArrayLike, probability: ArrayLike) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Falling thresholds, beginning at infinity, and the positive and negative images at or above each."""
-    truth, scores = binary_arrays(positive, probability)
-    if truth.all() or not truth.any():
-        raise ValueError(
-            f"A curve must be drawn from both classes. Received: {truth.sum()} positive of {len(truth)} images"
-        )
-    ranking = Ranking.from_scores(-scores)
-    positives, negatives = ranking.cumulative(np.ones((1, len(truth))), truth)
-    threshold = np.concatenate([[np.inf], scores[ranking.order][ranking.ends]])
-    return threshold, np.concatenate([[0.0], positives[0]]), np.concatenate([[0.0], negatives[0]])
 
 
 def _unit_interval(name: str, array: NDArray[Any]) -> FloatArray:

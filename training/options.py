@@ -7,7 +7,7 @@ from models.backbones import BACKBONES
 from models.engines import ENGINES
 from models.files import CACHE_VARIABLE, cache_folder
 from models.head import POOLINGS, HeadConfig
-from training.config import HeadTraining, RunConfig
+from training.config import NOT_STATED, HeadTraining, RunConfig
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
@@ -26,9 +26,18 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     )
     data.add_argument(
         "--population",
-        default="not stated",
+        default=NOT_STATED,
         metavar="TEXT",
         help='whom the images show, for the card and the page, such as "adults, one hospital, 2019"',
+    )
+    data.add_argument(
+        "--view", default=NOT_STATED, metavar="TEXT", help='how they were taken, for the card, such as "PA, standing"'
+    )
+    data.add_argument(
+        "--label-source",
+        default=NOT_STATED,
+        metavar="TEXT",
+        help='who said what class a film is, for the card, such as "two radiologists, a third where they differed"',
     )
 
 

@@ -1,71 +1,92 @@
-"""Pictures of an evaluation and of a training run: numbers in, one PNG out, nothing kept.
+"""Pictures of an evaluation and of a training run: numbers in, one PNG out, nothing kept."""
 
-Figures are matplotlib objects without pyplot, so they work in any thread and leave no global state. Colours are those
-of Okabe & Ito (2008), which colour-blind readers tell apart; lines differ in their dashes too. Pictures are 1200 pixels
-wide, with letters that are still readable at 600. A file appears whole or not at all.
-"""
-
-import os
 from collections.abc import Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 from training.bootstrap import Estimate, interval_text
-from training.metrics import Curve, Reliability
+from training.canvas import (
+    BLUE,
+    COLOURS,
+    DASHES,
+    DOTS_PER_INCH,
+    FAINT,
+    INK,
+    VERMILION,
+    WIDTH,
+    add_legend,
+    basis_text,
+    new_figure,
+    plain_text,
+    save_png,
+    style_axes,
+)
+from training.curves import Curve, Reliability
 
-BLUE: Final = "#0072B2"
-VERMILION: Final = "#D55E00"
-INK: Final = "#222222"
-FAINT: Final = "#8A8A8A"
-_COLOURS: Final = (BLUE, VERMILION, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_DASHES: Final = ("-", (0, (6, 2)), (0, (2, 1.5)), (0, (6, 2, 1.5, 2)), (0, (1, 1)))
-_WIDTH: Final = 6.0  # inches
-_HEADLINE: Final = 0.6  # inches above the axes
-_DOTS_PER_INCH: Final = 200
 _TALLEST_SHEET: Final = 20_000  # pixels
-_LONGEST_NAME: Final = 22  # characters of a label that fit beside a picture
 
 
 def plot_roc(
     roc: Curve, auroc: Estimate | None, path: Path, *, operating_points: Mapping[str, float] | None = None
 ) -> None:
     """ROC curve with the operating points (name to threshold) on it."""
-    figure, axes = _figure(5.8, f"AUROC {interval_text(auroc)}", _basis(auroc))
-    axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1, linestyle=_DASHES[2])
+    figure, axes = new_figure(5.8, f"AUROC {interval_text(auroc)}", basis_text(auroc))
+    axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1, linestyle=DASHES[2])
     axes.plot(roc.x, roc.y, color=BLUE, linewidth=2.2)
     for (name, threshold), marker in zip((operating_points or {}).items(), cycle("osD^v"), strict=False):
         at = np.flatnonzero(roc.threshold >= threshold)[-1]
-        legend = f"{_plain(name)}: p ≥ {threshold:.3g}\nsensitivity {roc.y[at]:.3f}, specificity {1 - roc.x[at]:.3f}"
+        legend = (
+            f"{plain_text(name)}: p ≥ {threshold:.3g}\nsensitivity {roc.y[at]:.3f}, specificity {1 - roc.x[at]:.3f}"
+        )
         axes.plot(roc.x[at], roc.y[at], marker, color=VERMILION, markeredgecolor="white", markersize=10, label=legend)
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
-    _style(axes, x="1 \N{MINUS SIGN} specificity", y="Sensitivity")
+    style_axes(axes, x="1 \N{MINUS SIGN} specificity", y="Sensitivity")
     if operating_points:
-        _legend(axes, loc="lower right")
-    _save(figure, path)
+        add_legend(axes, loc="lower right")
+    save_png(figure, path)
+
+
+def plot_precision_recall(
+    curve: Curve, auprc: Estimate | None, path: Path, *, operating_points: Mapping[str, float] | None = None
+) -> None:
+    """Precision-recall curve with the operating points on it; the dotted line is a model that knows nothing."""
+    figure, axes = new_figure(5.2, f"AUPRC {interval_text(auprc)}", basis_text(auprc))
+    prevalence = curve.y[-1]
+    axes.axhline(prevalence, color=FAINT, linewidth=1, linestyle=DASHES[2], label=f"by chance: {prevalence:.3f}")
+    axes.plot(curve.x, curve.y, color=BLUE, linewidth=2.2)
+    for (name, threshold), marker in zip((operating_points or {}).items(), cycle("osD^v"), strict=False):
+        at = np.flatnonzero(curve.threshold >= threshold)[-1]
+        label = f"{plain_text(name)}: PPV {curve.y[at]:.3f}, sensitivity {curve.x[at]:.3f}"
+        axes.plot(
+            curve.x[at], curve.y[at], marker, color=VERMILION, markeredgecolor="white", markersize=10, label=label
+        )
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
+    style_axes(axes, x="Sensitivity (recall)", y="PPV (precision)")
+    add_legend(axes, loc="lower left")
+    save_png(figure, path)
 
 
 def plot_reliability(curve: Reliability, path: Path, *, brier: Estimate | None, slope: Estimate | None) -> None:
     """Observed share against mean predicted probability of each bin, with Wilson intervals."""
-    basis = _basis(brier, int(curve.count.sum()))
-    figure, axes = _figure(5.2, f"Brier score {interval_text(brier)}", basis)
-    axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1.4, linestyle=_DASHES[2], label="perfectly calibrated")
+    basis = basis_text(brier, int(curve.count.sum()))
+    figure, axes = new_figure(5.2, f"Brier score {interval_text(brier)}", basis)
+    axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1.4, linestyle=DASHES[2], label="perfectly calibrated")
     spread = np.stack([curve.observed - curve.low, curve.high - curve.observed])
     sizes = " to ".join(f"{size:,}" for size in sorted({curve.count.min(), curve.count.max()}))
     label = f"observed, 95 % Wilson interval ({sizes} images each)"
     axes.errorbar(curve.predicted, curve.observed, spread, fmt="o-", color=BLUE, markersize=6, capsize=3, label=label)
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.19), yticks=np.linspace(0, 1, 6))
     axes.text(0.98, 0.04, f"calibration slope\n{interval_text(slope, digits=2)}", ha="right", fontsize=11, color=INK)
-    _style(axes, x="Predicted probability", y="Share with the finding")
-    _legend(axes, loc="upper left")
-    _save(figure, path)
+    style_axes(axes, x="Predicted probability", y="Share with the finding")
+    add_legend(axes, loc="upper left")
+    save_png(figure, path)
 
 
 def plot_confusion(counts: ArrayLike, labels: Sequence[str], path: Path, *, accuracy: Estimate | None) -> None:
@@ -75,21 +96,21 @@ def plot_confusion(counts: ArrayLike, labels: Sequence[str], path: Path, *, accu
         raise ValueError(f"counts must be (classes, classes) = {(len(labels),) * 2}. Received: {table.shape}")
     of_class = table.sum(axis=1, keepdims=True)
     shares = table / np.maximum(of_class, 1)
-    figure, axes = _figure(5.4, f"Accuracy {interval_text(accuracy)}", _basis(accuracy, int(table.sum())))
+    figure, axes = new_figure(5.4, f"Accuracy {interval_text(accuracy)}", basis_text(accuracy, int(table.sum())))
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     size = min(15.0, 62 / len(labels))
     for (row, column), count in np.ndenumerate(table):
         colour = "white" if shares[row, column] > 0.55 else INK
         text = f"{count:,}\n{100 * shares[row, column]:.1f} %" if of_class[row, 0] else f"{count:,}"
         axes.text(column, row, text, ha="center", va="center", fontsize=size, color=colour)
-    names = [_plain(label) for label in labels]
+    names = [plain_text(label) for label in labels]
     axes.set_xticks(
         range(len(names)), names, rotation=0 if len(names) <= 3 else 40, ha="center" if len(names) <= 3 else "right"
     )
     axes.set_yticks(range(len(names)), names)
-    _style(axes, x="Verdict", y="Truth")
+    style_axes(axes, x="Verdict", y="Truth")
     axes.grid(visible=False)
-    _save(figure, path)
+    save_png(figure, path)
 
 
 def plot_probability_histogram(
@@ -105,21 +126,23 @@ def plot_probability_histogram(
     if classes.shape != scores.shape or classes.ndim != 1:
         raise ValueError(f"truth and probability must be (n,). Received: {classes.shape} and {scores.shape}")
     layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)
-    figure = Figure(figsize=(_WIDTH, 1.6 + 1.5 * len(labels)), dpi=_DOTS_PER_INCH, layout=layout)
+    figure = Figure(figsize=(WIDTH, 1.6 + 1.5 * len(labels)), dpi=DOTS_PER_INCH, layout=layout)
     panels = figure.subplots(len(labels), 1, sharex=True, squeeze=False)[:, 0]
     for index, (axes, label) in enumerate(zip(panels, labels, strict=True)):
         chosen = scores[classes == index]
-        axes.hist(chosen, bins=np.linspace(0, 1, 41), color=_COLOURS[index % len(_COLOURS)])
-        for (name, threshold), dash in zip((operating_points or {}).items(), cycle(_DASHES[1:]), strict=False):
-            axes.axvline(threshold, color=INK, linewidth=1.5, linestyle=dash, label=f"{_plain(name)}: {threshold:.3g}")
+        axes.hist(chosen, bins=np.linspace(0, 1, 41), color=COLOURS[index % len(COLOURS)])
+        for (name, threshold), dash in zip((operating_points or {}).items(), cycle(DASHES[1:]), strict=False):
+            axes.axvline(
+                threshold, color=INK, linewidth=1.5, linestyle=dash, label=f"{plain_text(name)}: {threshold:.3g}"
+            )
         axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
-        _style(axes, title=f"{_plain(label)} (n = {len(chosen):,})", y="Images")
+        style_axes(axes, title=f"{plain_text(label)} (n = {len(chosen):,})", y="Images")
     panels[-1].set_xlim(0, 1)
     panels[-1].set_xlabel("Predicted probability")
     if operating_points:
         handles, texts = panels[0].get_legend_handles_labels()
         figure.legend(handles, texts, loc="outside upper center", ncols=2, frameon=False, fontsize=10)
-    _save(figure, path)
+    save_png(figure, path)
 
 
 def plot_learning_curves(losses: Sequence[tuple[Sequence[float], Sequence[float]]], path: Path) -> None:
@@ -131,37 +154,42 @@ def plot_learning_curves(losses: Sequence[tuple[Sequence[float], Sequence[float]
     title = f"Lowest validation loss {np.mean(lowest):.3f} ({min(lowest):.3f} to {max(lowest):.3f})"
     folds = "fold" if len(losses) == 1 else "folds"
     basis = f"{len(losses)} {folds}: solid validation, dotted training; the dot is the best epoch"
-    figure, axes = _figure(4.5, title, basis)
+    figure, axes = new_figure(4.5, title, basis)
     for index, (training, validation) in enumerate(losses):
-        colour, epochs = _COLOURS[index % len(_COLOURS)], np.arange(1, len(training) + 1)
-        axes.plot(epochs, training, color=colour, linewidth=1.2, linestyle=_DASHES[2])
+        colour, epochs = COLOURS[index % len(COLOURS)], np.arange(1, len(training) + 1)
+        axes.plot(epochs, training, color=colour, linewidth=1.2, linestyle=DASHES[2])
         axes.plot(epochs, validation, color=colour, linewidth=1.8, label=f"fold {index + 1}")
         best = int(np.argmin(validation))
         axes.plot(epochs[best], validation[best], "o", color=colour, markeredgecolor="white", markersize=8)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _style(axes, x="Epoch", y="Loss")
+    style_axes(axes, x="Epoch", y="Loss")
     axes.set_xlim(left=0.5)
-    _legend(axes, loc="best", ncols=2)
-    _save(figure, path)
+    add_legend(axes, loc="best", ncols=2)
+    save_png(figure, path)
 
 
 def plot_error_table(errors: Mapping[str, Sequence[float]], path: Path, *, title: str, basis: str) -> None:
     """Balanced errors as a table of colours: a row for each corruption, a column for each severity from 1."""
     table = np.array(list(errors.values()), dtype=np.float64)
-    figure, axes = _figure(1.9 + 0.36 * len(table), title, basis)
+    figure, axes = new_figure(1.9 + 0.36 * len(table), title, basis)
     # 0.5 is what chance gives between two classes.
     axes.imshow(table, cmap="OrRd", vmin=0, vmax=0.5, aspect="auto")
     for (row, column), error in np.ndenumerate(table):
         axes.text(column, row, f"{error:.2f}", ha="center", va="center", color="white" if error > 0.3 else INK)
     axes.set_xticks(range(table.shape[1]), [str(column + 1) for column in range(table.shape[1])])
-    axes.set_yticks(range(len(table)), [_plain(name.replace("_", " ")) for name in errors])
-    _style(axes, x="Severity")
+    axes.set_yticks(range(len(table)), [plain_text(name.replace("_", " ")) for name in errors])
+    style_axes(axes, x="Severity")
     axes.grid(visible=False)
-    _save(figure, path)
+    save_png(figure, path)
 
 
 def contact_sheet(
-    rows: Sequence[Sequence[NDArray[np.uint8]]], titles: Sequence[str], path: Path, *, columns: Sequence[str] = ()
+    rows: Sequence[Sequence[NDArray[np.uint8]]],
+    titles: Sequence[str],
+    path: Path,
+    *,
+    columns: Sequence[str] = (),
+    captions: Sequence[Sequence[str]] = (),
 ) -> None:
     """Thumbnails of films: one row per film (plain, then its augmented views), one title per row.
 
@@ -170,6 +198,7 @@ def contact_sheet(
         titles: one per row, set above it.
         path: the PNG.
         columns: headings, set above the first row; none by default.
+        captions: one per film, set into its lower edge, in lines; none by default.
     """
     _check_films(rows, titles)
     across = max(len(row) for row in rows)
@@ -178,16 +207,26 @@ def contact_sheet(
     figure = Figure(figsize=(width, height), dpi=min(150, _TALLEST_SHEET / height))
     for down, (row, title) in enumerate(zip(rows, titles, strict=True)):
         top = height - 0.3 - (cell + 0.25) * down
-        figure.text(0.05 / width, (top - 0.04) / height, _plain(title, 50), va="top", fontsize=11, color=INK)
+        figure.text(0.05 / width, (top - 0.04) / height, plain_text(title, 50), va="top", fontsize=11, color=INK)
         for right, film in enumerate(row):
             box = (right * cell + 0.03, top - 0.25 - cell + 0.03, cell - 0.06, cell - 0.06)
             axes = figure.add_axes((box[0] / width, box[1] / height, box[2] / width, box[3] / height))
             axes.imshow(film, cmap="gray", vmin=0, vmax=255, interpolation="antialiased")
             axes.set_axis_off()
+            if captions:
+                _write_into(axes, captions[down][right])
     for right, heading in enumerate(columns):
         place = ((right + 0.5) * cell / width, 1 - 0.06 / height)
-        figure.text(*place, _plain(heading), ha="center", va="top", fontsize=11, weight="bold", color=INK)
-    _save(figure, path)
+        figure.text(*place, plain_text(heading), ha="center", va="top", fontsize=11, weight="bold", color=INK)
+    save_png(figure, path)
+
+
+def _write_into(axes: Any, caption: str) -> None:
+    box = {"facecolor": "black", "alpha": 0.65, "edgecolor": "none", "pad": 2}
+    text = "\n".join(plain_text(line, 28) for line in caption.splitlines())
+    axes.text(
+        0.5, 0.02, text, transform=axes.transAxes, ha="center", va="bottom", fontsize=6.5, color="white", bbox=box
+    )
 
 
 def _check_films(rows: Sequence[Sequence[NDArray[np.uint8]]], titles: Sequence[str]) -> None:
@@ -196,54 +235,3 @@ def _check_films(rows: Sequence[Sequence[NDArray[np.uint8]]], titles: Sequence[s
     for film in (film for row in rows for film in row):
         if film.dtype != np.uint8 or film.ndim != 2 or not film.size:
             raise ValueError(f"A film must be uint8 (H, W). Received: {film.dtype} {film.shape}")
-
-
-def _figure(height: float, title: str, basis: str) -> tuple[Figure, Any]:
-    """A figure `height` inches high with a bold headline, what it rests on in small print, and one pair of axes."""
-    room_below = (0, 0, 1, 1 - _HEADLINE / height)
-    layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1, rect=room_below)
-    figure = Figure(figsize=(_WIDTH, height), dpi=_DOTS_PER_INCH, layout=layout)
-    left = 0.15 / _WIDTH
-    figure.text(left, 1 - 0.14 / height, title, va="top", fontsize=12.5, weight="bold", color=INK)
-    figure.text(left, 1 - 0.4 / height, basis, va="top", fontsize=10, color="#555555")
-    return figure, figure.subplots()
-
-
-def _style(axes: Any, *, title: str = "", x: str = "", y: str = "") -> None:
-    """The common look: light grid, no box, names in ink."""
-    axes.set_title(title, loc="left", fontsize=11.5, weight="bold", color=INK)
-    axes.set_xlabel(x, fontsize=11, color=INK)
-    axes.set_ylabel(y, fontsize=11, color=INK)
-    axes.tick_params(labelsize=10, colors=INK, length=0, pad=6)
-    axes.grid(color="#E4E4E4", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(FAINT)
-
-
-def _legend(axes: Any, **place: Any) -> None:
-    axes.legend(fontsize=10, framealpha=0.9, edgecolor="none", **place)
-
-
-def _basis(estimate: Estimate | None, n: int | None = None) -> str:
-    """What an estimate rests on; where there is none, the number of images `n` if known."""
-    if estimate is None:
-        return "" if n is None else f"n = {n:,} images"
-    return f"95 % interval over patients; n = {estimate.n:,} images of {estimate.patients:,} patients"
-
-
-def _plain(text: str, longest: int = _LONGEST_NAME) -> str:
-    """Text as it is, shortened; a dollar sign would begin a formula."""
-    short = text if len(text) <= longest else text[: longest - 1] + "…"
-    return short.replace("$", r"\$")
-
-
-def _save(figure: Figure, path: Path) -> None:
-    """Write the PNG to a temporary file beside `path`, then rename it."""
-    FigureCanvasAgg(figure)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        figure.savefig(temporary, format="png", facecolor="white")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

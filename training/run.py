@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +17,13 @@ from models.backbones.weights import WeightsFile
 from models.bundle import HEAD_FILE, BackboneRef, BundleSpec, save_bundle
 from models.calibration import Calibration
 from models.engines import Engine
+from models.files import digest
 from models.gate import Gate
 from models.head import DenseHead
 from models.prediction import OperatingPoint
 from models.progress import progress_bar
+from training.assessment import Assessment, assess
+from training.bootstrap import DRAWS
 from training.cache import EmbeddingCache
 from training.card import write_card
 from training.config import RunConfig
@@ -32,11 +35,14 @@ from training.lesson import FittedHead
 from training.manifest import Manifest
 from training.material import learnable
 from training.plots import plot_learning_curves
+from training.reporting import REPORTING_FILE, write_reporting
 from training.search import Search
-from training.validation import Judged, Metrics
+from training.validation import Judged, Metrics, calibration_gain
 from training.wording import metrics_json, metrics_table
 
 DEFAULT_OPERATING_POINT = "balanced"
+LOCK_FILE: Final = Path(__file__).parents[1] / "requirements.lock"
+"""The versions that the product is installed with; not there where a copy was installed otherwise."""
 
 
 @dataclass(frozen=True)
@@ -71,18 +77,33 @@ class Run:
         return next((point for point in self.points if point.name == DEFAULT_OPERATING_POINT), None)
 
 
+@dataclass(frozen=True)
+class Findings:
+    """The numbers of a run: out of fold, what calibration gained there, and a test split, judged, where there is one."""
+
+    out_of_fold: Assessment
+    calibration: Metrics
+    test: Judged | None
+    test_split: Assessment | None
+
+
 def save_run(run: Run, console: Console) -> Path:
     """Judge a test split where there is one, write the bundle, show the table; return the bundle's folder."""
     test = _judge_test_split(run, console)
     with console.status("Intervals, plots and card …"):
-        out_of_fold = run.judged.metrics(run.operating_point)
-        report = _report(run, out_of_fold, test)
+        found = Findings(
+            assess(run.judged, run.operating_point),
+            calibration_gain(run.judged),
+            test,
+            assess(test, run.operating_point) if test else None,
+        )
+        report = _report(run, found)
         folder = save_bundle(
             _spec(run, report),
-            lambda folder: _write_files(run, report, out_of_fold, test, folder),
+            lambda folder: _write_files(run, report, found, folder),
             overwrite=run.config.overwrite,
         )
-    _show(console, out_of_fold, run)
+    _show(console, found.out_of_fold.metrics, run)
     for what, where in (
         ("Bundle", folder),
         ("Its card", folder / "MODEL_CARD.md"),
@@ -114,7 +135,7 @@ def _judge_test_split(run: Run, console: Console) -> Judged | None:
     return judged
 
 
-def _report(run: Run, out_of_fold: Metrics, test: Judged | None) -> dict[str, Any]:
+def _report(run: Run, found: Findings) -> dict[str, Any]:
     """Everything the card says, as numbers."""
     manifest = run.manifest
     return {
@@ -129,20 +150,35 @@ def _report(run: Run, out_of_fold: Metrics, test: Judged | None) -> dict[str, An
         "configuration": run.config.as_json(),
         "search": run.search.as_json() if run.search else None,
         "folds": len(run.fitted),
+        "draws": DRAWS,
         "epochs": [fitted.epochs for fitted in run.fitted],
-        "calibration": asdict(run.calibration),
+        "calibration": {**asdict(run.calibration), "check": _calibration_check(found)},
         "operating_points": [
             {**asdict(point), "confusion": run.judged.confusion(point).tolist()} for point in run.points
         ],
         "gate": {**asdict(run.gate.thresholds), "largest_distance": float(run.distances.max()), "n": len(run.distances)},
-        "out_of_fold": metrics_json(out_of_fold),
-        "confusion": run.judged.confusion(run.operating_point).tolist(),
+        "out_of_fold": metrics_json(found.out_of_fold.metrics),
+        **{name: value for name, value in found.out_of_fold.as_json().items() if name != "metrics"},
         "leave_batch_out": {"scores": list(run.batches), "mean_auroc": _mean_auroc(run.batches)} if run.batches else None,
-        "test_split": metrics_json(test.metrics(run.operating_point)) if test else None,
-        "test_confusion": test.confusion(run.operating_point).tolist() if test else None,
+        "test_split": metrics_json(found.test_split.metrics) if found.test_split else None,
+        "test_confusion": found.test_split.confusion.tolist() if found.test_split else None,
+        "robustness": None,  # a stress test's result, where there is one
+        "notes": read_notes(run.config),
         "set_aside": [{"file": str(one.path), "code": one.code} for one in manifest.set_aside],
         "versions": dict(run.versions),
+        "lock_sha256": digest(LOCK_FILE) if LOCK_FILE.is_file() else None,
     }  # fmt: skip
+
+
+def _calibration_check(found: Findings) -> dict[str, Any]:
+    """What calibration promises, out of fold: a slope whose interval holds 1, and a better Brier score than without."""
+    slope, gain = found.out_of_fold.metrics.get("calibration_slope"), found.calibration.get("brier_gain")
+    return {
+        **metrics_json(found.calibration),
+        "slope": slope.as_json() if slope else None,
+        "slope_interval_holds_1": slope.low <= 1 <= slope.high if slope else None,
+        "brier_better_than_uncalibrated": gain.value > 0 if gain else None,
+    }
 
 
 def _mean_auroc(batches: Sequence[Mapping[str, Any]]) -> float:
@@ -158,6 +194,8 @@ def _data(run: Run) -> dict[str, Any]:
         "patients": len({entry.patient for entry in learnt}),
         "patient_source": manifest.patient_source,
         "population": run.config.population,
+        "view": run.config.view,
+        "label_source": run.config.label_source,
         "prevalence": images[run.judged.positive] / len(learnt) if run.judged.positive else None,
         "test_images": len(manifest.entries) - len(learnt),
         "set_aside": len(manifest.set_aside),
@@ -192,19 +230,20 @@ def _backbone_file(weights: WeightsFile) -> str | None:
     return "backbone.weights.h5" if weights.path.name.endswith(".weights.h5") else f"backbone{weights.path.suffix}"
 
 
-def _write_files(run: Run, report: Mapping[str, Any], out_of_fold: Metrics, test: Judged | None, folder: Path) -> None:
+def _write_files(run: Run, report: Mapping[str, Any], found: Findings, folder: Path) -> None:
     run.head.to_keras(run.config.head).save_weights(str(folder / HEAD_FILE))
+    report = {**report, "head_sha256": digest(folder / HEAD_FILE)}
     run.gate.save(folder)
     if name := _backbone_file(run.weights):
         shutil.copyfile(run.weights.path, folder / name)
     (folder / "report.json").write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     thresholds = {point.name: point.threshold for point in run.points}
-    draw_judged(run.judged, out_of_fold, run.operating_point, folder, thresholds=thresholds)
-    if test:
-        metrics = test.metrics(run.operating_point)
-        draw_judged(test, metrics, run.operating_point, folder, thresholds=thresholds, prefix="test_")
+    draw_judged(run.judged, found.out_of_fold, run.operating_point, folder, thresholds=thresholds)
+    if found.test and found.test_split:
+        draw_judged(found.test, found.test_split, run.operating_point, folder, thresholds=thresholds, prefix="test_")
     plot_learning_curves([fitted.losses for fitted in run.fitted], folder / "learning_curves.png")
-    write_card(report, folder / "MODEL_CARD.md", notes=read_notes(run.config))
+    write_card(report, folder / "MODEL_CARD.md")
+    write_reporting(report, folder / REPORTING_FILE)
 
 
 def _show(console: Console, metrics: Metrics, run: Run) -> None:

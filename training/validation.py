@@ -10,11 +10,12 @@ from sklearn.metrics import roc_auc_score
 
 from models.calibration import Calibration
 from models.prediction import OperatingPoint, take_verdict
-from training.bootstrap import Estimate
+from training.bootstrap import DRAWS, Estimate, bootstrap
 from training.calibrate import fit_calibration
 from training.folds import BatchFold
 from training.metrics import binary_metrics, confusion, multiclass_metrics, verdict_metrics
 from training.operating_points import choose_operating_points
+from training.weighted import logit
 
 Metrics = Mapping[str, Estimate | None]
 
@@ -29,6 +30,8 @@ class Judged:
         patients: `(n,)`.
         labels: class names.
         positive: the label of the operating points; None for more than two classes.
+        uncalibrated: `(n, classes)`, the softmax of the head's logits as they are; None where it was not kept.
+        findings: `(n,)`, the code of the gate's finding on each image, "" for none; None without a gate.
     """
 
     truth: NDArray[np.int64]
@@ -36,6 +39,8 @@ class Judged:
     patients: Sequence[str]
     labels: tuple[str, ...]
     positive: str | None
+    uncalibrated: NDArray[np.float64] | None = None
+    findings: NDArray[np.str_] | None = None
 
     @property
     def is_positive(self) -> NDArray[np.bool_]:
@@ -52,7 +57,7 @@ class Judged:
             raise ValueError("These images have more than two classes: no label is the positive one.")
         return self.labels.index(self.positive)
 
-    def metrics(self, operating_point: OperatingPoint | None, *, draws: int = 2000) -> Metrics:
+    def metrics(self, operating_point: OperatingPoint | None, *, draws: int = DRAWS) -> Metrics:
         """The metrics of the field with 95 % patient-clustered bootstrap intervals."""
         if operating_point is None:
             return multiclass_metrics(self.truth, self.probabilities, self.labels, self.patients, draws=draws)
@@ -64,13 +69,35 @@ class Judged:
             draws=draws,
         )
 
-    def confusion(self, operating_point: OperatingPoint | None) -> NDArray[np.int64]:
-        """Counts `(classes, classes)`, truth in rows, verdicts in columns."""
-        verdicts = [
-            self.labels.index(take_verdict(self.labels, row, positive=self.positive, operating_point=operating_point))
+    def select(self, chosen: NDArray[np.bool_]) -> "Judged":
+        """The images of a mask `(n,)`."""
+        return Judged(
+            self.truth[chosen],
+            self.probabilities[chosen],
+            [patient for patient, taken in zip(self.patients, chosen, strict=True) if taken],
+            self.labels,
+            self.positive,
+            None if self.uncalibrated is None else self.uncalibrated[chosen],
+            None if self.findings is None else self.findings[chosen],
+        )
+
+    def verdicts(self, operating_point: OperatingPoint | None) -> NDArray[np.int64]:
+        """The verdict on each image, `(n,)` class indices, whatever the gate says."""
+        labels = [
+            take_verdict(self.labels, row, positive=self.positive, operating_point=operating_point)
             for row in self.probabilities
         ]
-        return np.asarray(confusion(self.truth, np.asarray(verdicts), self.labels), dtype=np.int64)
+        return np.array([self.labels.index(label) for label in labels], dtype=np.int64)
+
+    def confidence(self, operating_point: OperatingPoint | None) -> NDArray[np.float64]:
+        """How sure each verdict is, `(n,)`: the distance from the threshold in log-odds, or the greatest probability."""
+        if operating_point is None:
+            return np.asarray(self.probabilities.max(axis=1))
+        return np.abs(logit(self.positive_probability) - logit(np.array([operating_point.threshold])))
+
+    def confusion(self, operating_point: OperatingPoint | None) -> NDArray[np.int64]:
+        """Counts `(classes, classes)`, truth in rows, verdicts in columns."""
+        return confusion(self.truth, self.verdicts(operating_point), self.labels)
 
 
 def calibrate(
@@ -94,11 +121,34 @@ def calibrate(
         others = np.setdiff1d(np.concatenate(held_out), part) if len(held_out) > 1 else part
         probabilities[part] = fit_calibration(logits[others], truth[others]).probabilities(logits[part])
     every = np.concatenate(held_out)
-    judged = Judged(truth[every], probabilities[every], [patients[index] for index in every], labels, positive)
+    uncalibrated = Calibration.identity(len(labels)).probabilities(logits[every])
+    people = [patients[index] for index in every]
+    judged = Judged(truth[every], probabilities[every], people, labels, positive, uncalibrated)
     return fit_calibration(logits[every], truth[every]), judged
 
 
-def operating_points(judged: Judged, *, draws: int = 2000) -> tuple[OperatingPoint, ...]:
+def calibration_gain(judged: Judged, *, draws: int = DRAWS) -> Metrics:
+    """What calibration did for the Brier score, on images that it was not fitted on: none for images without logits.
+
+    Returns:
+        brier, brier_uncalibrated, and brier_gain, the second less the first image by image: positive is better.
+    """
+    if judged.uncalibrated is None:
+        return {}
+    of_class = judged.truth[:, None] == np.arange(len(judged.labels))
+    after, before = (
+        np.square(probabilities - of_class).sum(axis=1) / (2 if judged.positive else 1)
+        for probabilities in (judged.probabilities, judged.uncalibrated)
+    )
+    errors = {"brier": after, "brier_uncalibrated": before, "brier_gain": before - after}
+    return bootstrap(
+        lambda weights: {name: weights @ error / weights.sum(axis=1) for name, error in errors.items()},
+        judged.patients,
+        draws=draws,
+    )
+
+
+def operating_points(judged: Judged, *, draws: int = DRAWS) -> tuple[OperatingPoint, ...]:
     """The bundle's thresholds with the sensitivity and specificity they had; none for more than two classes."""
     if judged.positive is None:
         return ()

@@ -1,11 +1,12 @@
 """Metrics in words and as rows: the same names on the screen and in the card."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from rich.table import Table
 
 from models.prediction import OperatingPoint
-from training.bootstrap import interval_text
+from training.bootstrap import Estimate, interval_text
 from training.validation import Metrics
 
 _NAMES: Final = {
@@ -32,6 +33,11 @@ def metrics_json(metrics: Metrics) -> dict[str, Any]:
     return {name: estimate.as_json() if estimate else None for name, estimate in metrics.items()}
 
 
+def estimate_of(raw: Mapping[str, Any] | None) -> Estimate | None:
+    """An estimate back from what `metrics_json` wrote."""
+    return Estimate(**raw) if raw else None
+
+
 def metrics_table(title: str, metrics: Metrics, operating_point: OperatingPoint | None) -> Table:
     """The metrics as a table for the terminal."""
     at = f"Verdicts at the operating point {operating_point.name!r}. " if operating_point else ""
@@ -42,3 +48,10 @@ def metrics_table(title: str, metrics: Metrics, operating_point: OperatingPoint 
     for name, estimate in metrics.items():
         table.add_row(metric_name(name), interval_text(estimate), f"{estimate.n:,}" if estimate else "")
     return table
+
+
+def settings_text(settings: Mapping[str, Any]) -> str:
+    """Settings by name, in one line."""
+    words = {True: "yes", False: "no"}
+    shown = {name: words[value] if isinstance(value, bool) else value for name, value in settings.items()}
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in shown.items())

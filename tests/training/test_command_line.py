@@ -151,7 +151,7 @@ def assert_refused(done: subprocess.CompletedProcess[str], start: str) -> None:
             ["train"],
             ["python -m training train", "--patient-regex", "situs inversus", "(default: 2015)", "MODEL_CARD.md"],
         ),
-        (["evaluate"], ["python -m training evaluate", "--out", "evaluation.json", "95 % intervals"]),
+        (["evaluate"], ["python -m training evaluate", "--compare", "--subgroups", "evaluation.html", "95 % interval"]),
         (["weights"], ["python -m training weights resnet50 --to", "efficientnet_lite0"]),
     ],
     ids=lambda value: value[0] if value else "all",

@@ -8,15 +8,8 @@ from sklearn import metrics as reference
 from sklearn.linear_model import LogisticRegression
 
 from training.bootstrap import bootstrap, interval_text
-from training.metrics import (
-    binary_metrics,
-    confusion,
-    multiclass_metrics,
-    precision_recall_points,
-    reliability,
-    roc_points,
-    wilson_interval,
-)
+from training.curves import precision_recall_points, reliability, roc_points, wilson_interval
+from training.metrics import auroc_metric, binary_metrics, confusion, multiclass_metrics
 from training.weighted import Ranking, area_under_roc, average_precision, logit, recalibrate
 
 THRESHOLD = 0.4
@@ -57,6 +50,13 @@ def test_values_are_those_of_scikit_learn(decimals):
     assert set(found) == {*expected, "calibration_slope", "calibration_intercept"}
     for name, value in expected.items():
         assert found[name] == pytest.approx(value, abs=1e-12), name
+
+
+def test_the_auroc_alone_is_that_of_all_metrics():
+    positive, score = predictions()
+    patients = [str(index // 3) for index in range(len(score))]
+    alone = auroc_metric(positive, score, patients, draws=100)
+    assert alone == binary_metrics(positive, score, patients, threshold=THRESHOLD, draws=100)["auroc"]
 
 
 def test_weighted_ranking_statistics_are_those_of_scikit_learn():

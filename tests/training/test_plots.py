@@ -5,13 +5,16 @@ import pytest
 from PIL import Image
 
 from training.bootstrap import Estimate
-from training.metrics import reliability, roc_points
+from training.curves import precision_recall_points, reliability, roc_points
+from training.decision_plots import plot_decision_curve, plot_risk_coverage
+from training.decisions import decision_curve, risk_coverage
 from training.operating_points import choose_operating_points
 from training.plots import (
     contact_sheet,
     plot_confusion,
     plot_error_table,
     plot_learning_curves,
+    plot_precision_recall,
     plot_probability_histogram,
     plot_reliability,
     plot_roc,
@@ -25,6 +28,20 @@ def data():
     generator = np.random.default_rng(0)
     positive = generator.random(200) < 0.5
     return positive, np.clip(positive * 0.4 + generator.random(200) * 0.6, 0, 1)
+
+
+def risk(wrong=True):
+    positive, score = data()
+    errors = (positive != (score >= 0.4)) & wrong
+    return risk_coverage(errors, np.abs(score - 0.4), patients(), draws=100)
+
+
+def net_benefit():
+    return decision_curve(*data(), patients(), draws=100)
+
+
+def patients():
+    return [str(number // 2) for number in range(200)]
 
 
 def films(count, size=(40, 30)):
@@ -59,6 +76,12 @@ DRAWINGS = {
         title="Mean balanced error 0.073 (0.061–0.085)",
         basis="95 % interval over patients; n = 400 films of 400 patients",
     ),
+    "precision and recall": lambda path: plot_precision_recall(
+        precision_recall_points(*data()), ESTIMATE, path, operating_points={"balanced": 0.4}
+    ),
+    "risk and coverage": lambda path: plot_risk_coverage(risk(), path),
+    "risk and coverage without an error": lambda path: plot_risk_coverage(risk(wrong=False), path),
+    "decision curve": lambda path: plot_decision_curve(net_benefit(), path, prevalence=0.5),
     "learning curves": lambda path: plot_learning_curves([([0.6, 0.3, 0.2], [0.6, 0.4, 0.5])] * 5, path),
     "learning curve of one epoch": lambda path: plot_learning_curves([([0.6], [0.7])], path),
 }
@@ -103,6 +126,18 @@ def test_the_contact_sheet_shows_each_film_in_its_own_cell(tmp_path):
     assert pixels[3 * height // 4, 3 * width // 4] == 255  # a shorter row leaves its place empty
     contact_sheet([[white]], ["one"], tmp_path / "one.png")
     assert [file.name for file in sorted(tmp_path.iterdir())] == ["one.png", "sheet.png"]
+
+
+def test_captions_stand_on_the_films(tmp_path):
+    black = np.zeros((50, 50), np.uint8)
+    contact_sheet(
+        [[black, black]], ["Truth NORMAL"], tmp_path / "sheet.png", captions=[["a $film.png\nNORMAL 0.9", ""]]
+    )
+    pixels = np.asarray(Image.open(tmp_path / "sheet.png").convert("L"))
+    lower = pixels[7 * pixels.shape[0] // 10 : -12]
+    left, right = np.split(lower, 2, axis=1)
+    assert left[:, 20:-20].max() > 200
+    assert right[:, 20:-20].max() < 50
 
 
 def test_a_long_contact_sheet_stays_within_what_a_viewer_opens(tmp_path):

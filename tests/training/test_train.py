@@ -25,12 +25,16 @@ BUNDLE_FILES = {
     "MODEL_CARD.md",
     "bundle.json",
     "confusion.png",
+    "decision_curve.png",
     "gate.npz",
     "head.weights.h5",
     "histogram.png",
     "learning_curves.png",
+    "precision_recall.png",
     "reliability.png",
     "report.json",
+    "reporting.json",
+    "risk_coverage.png",
     "roc.png",
 }
 
@@ -215,8 +219,11 @@ def test_a_test_split_is_judged_and_nothing_else_comes_from_it(
     assert "## The folder's test split" in card
     assert {path.name for path in (workshop.bundles / "splits").glob("test_*")} == {
         "test_confusion.png",
+        "test_decision_curve.png",
         "test_histogram.png",
+        "test_precision_recall.png",
         "test_reliability.png",
+        "test_risk_coverage.png",
         "test_roc.png",
     }
     shutil.copytree(split / "train", tmp_path / "train")
