@@ -26,7 +26,7 @@ from models.quiet import import_keras_quietly
 from training.config import AugmentationConfig, HeadTraining, RunConfig
 from training.folder import read_folder, read_folder_for
 from training.manifest import Manifest
-from training.options import add_backbone, add_cache, add_data, add_engine, add_head, add_patients
+from training.options import add_backbone, add_cache, add_data, add_engine, add_head, add_into_card, add_patients
 from training.patients import DatasetError
 
 OK, WRONG_USAGE, INTERRUPTED = 0, 2, 130
@@ -154,6 +154,7 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
         help="a table with the column file and further ones, such as sex, age, view or device, each a way to divide the "
         "images (the table of --patients will do); without it: batches by published names, and what DICOM files say",
     )
+    add_into_card(parser)
     add_patients(parser)
     add_engine(parser)
     add_cache(parser)
@@ -179,6 +180,7 @@ def _add_stress(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="of the sample and of the noise (default: %(default)s)"
     )
+    add_into_card(parser)
     add_patients(parser)
     add_engine(parser)
     add_cache(parser)
@@ -242,6 +244,7 @@ def _given(options: argparse.Namespace, *names: str) -> dict[str, Any]:
 
 def _evaluate(options: argparse.Namespace) -> int:
     # Only here: scikit-learn takes a second to import.
+    from training.amend import amend_card, external_result
     from training.comparison import read_earlier
     from training.evaluate import Task, evaluate
     from training.subgroups import find_columns
@@ -252,7 +255,9 @@ def _evaluate(options: argparse.Namespace) -> int:
     entries = manifest.select("test") or manifest.entries
     columns = find_columns(entries, options.subgroups)
     task = Task(bundle, manifest, entries, columns, earlier)
-    evaluate(task, options.out, console, cache=options.cache, engine=options.engine)
+    report = evaluate(task, options.out, console, cache=options.cache, engine=options.engine)
+    if options.into_card:
+        amend_card(bundle, {"external": external_result(report)}, console)
     return OK
 
 
@@ -272,9 +277,10 @@ def _stress(options: argparse.Namespace) -> int:
     manifest = _read_folder_for(bundle, options, console)
     with console.status("Loading TensorFlow …"):
         import_keras_quietly()
+        from training.amend import amend_card
         from training.stress import stress
     out = options.out or RunConfig.runs / options.name / "stress"
-    stress(
+    report = stress(
         bundle,
         manifest,
         out,
@@ -284,6 +290,8 @@ def _stress(options: argparse.Namespace) -> int:
         seed=options.seed,
         engine=options.engine,
     )
+    if options.into_card:
+        amend_card(bundle, {"robustness": report}, console)
     return OK
 
 

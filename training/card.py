@@ -11,10 +11,6 @@ from training.decisions import SHOWN_COVERAGES
 from training.wording import estimate_of, metric_name
 
 _OF_TWO_CLASSES: Final = ("roc", "precision_recall", "reliability", "histogram", "decision_curve")
-_EXTERNAL: Final = (
-    "## External result\n\nNone. `python -m training evaluate` judges a folder of radiographs from elsewhere; "
-    "until it has, nothing is known of other hospitals.\n"
-)
 
 
 def write_card(report: Mapping[str, Any], path: Path) -> None:
@@ -32,7 +28,7 @@ def write_card(report: Mapping[str, Any], path: Path) -> None:
         _batches(report["leave_batch_out"]),
         _gate(report["gate"]),
         _test_split(report),
-        _EXTERNAL,
+        _external(report["external"]),
         robustness(report["robustness"]),
         network(report),
         search(report["search"]),
@@ -40,6 +36,25 @@ def write_card(report: Mapping[str, Any], path: Path) -> None:
         made_with(report),
     ]
     path.write_text("\n".join(part for part in parts if part), encoding="utf-8")
+
+
+def _external(found: Mapping[str, Any] | None) -> str:
+    if found is None:
+        return (
+            "## External result\n\nNone. `python -m training evaluate` judges a folder of radiographs from elsewhere; until it "
+            "has, nothing is known of other hospitals.\n"
+        )
+    rows = [
+        f"| {metric_name(name)} | {interval_text(estimate_of(value))} |" for name, value in found["metrics"].items()
+    ]
+    images = ", ".join(f"{count:,} {label}" for label, count in found["images"].items())
+    abstained = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in found["abstention"].items())
+    return (
+        f"## External result\n\n{images}, of {found['patients']:,} patients, data `{found['data_fingerprint'][:16]}…`, judged "
+        f"on {found['created'][:10]}; {abstained}.\n\n| metric | value (95 % interval) |\n|---|---|\n"
+        + "\n".join(rows)
+        + "\n"
+    )
 
 
 def _use(positive: str | None) -> str:

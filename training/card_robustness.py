@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from training.bootstrap import NOT_ASSESSABLE
+
 _NOT_RUN = "## Robustness\n\nNot run. `python -m training stress` tests corruptions and shortcuts.\n"
 
 
@@ -10,19 +12,27 @@ def robustness(stress: Mapping[str, Any] | None) -> str:
     """The section, from what `stress.json` says; None: not run.
 
     Args:
-        stress: `cells` (corruption, severity, balanced_error, n), `mean_balanced_error`, `worst` (one of the cells) and
-            `shortcuts` (test, finding, likely).
+        stress: `cells` (corruption, severity, balanced_error, low, high, n), `clean`, `mean_balanced_error` and `worst` (the
+            same of all of them), `judged_by`, and `shortcuts` (test, finding, likely).
     """
     if stress is None:
         return _NOT_RUN
-    worst = stress["worst"]
+    worst, clean, mean = (error_text(stress[name]) for name in ("worst", "clean", "mean_balanced_error"))
     summary = (
-        f"Balanced error (the mean of both error rates) over {len(stress['cells'])} corruptions and severities: "
-        f"{stress['mean_balanced_error']:.3f} in the mean; worst {worst['balanced_error']:.3f}, {_words(worst['corruption'])} of "
-        f"severity {worst['severity']} (n = {worst['n']:,})."
+        f"Balanced error (the mean of both error rates), with its 95 % interval by patient, judged by {stress['judged_by']}: "
+        f"{clean} on films as they are, {mean} in the mean of {len(stress['cells'])} corruptions and severities, {worst} in the "
+        f"worst, {_words(stress['worst']['corruption'])} of severity {stress['worst']['severity']}."
     )
     shortcuts = stress["shortcuts"]
     return f"## Robustness\n\n{_warnings(shortcuts)}{summary}\n\n{_cells(stress['cells'])}\n{_shortcuts(shortcuts)}"
+
+
+def error_text(cell: Mapping[str, Any]) -> str:
+    """A balanced error with its interval and the films that it rests on."""
+    if cell["balanced_error"] is None:
+        return NOT_ASSESSABLE
+    value, low, high = (f"{cell[name]:.3f}" for name in ("balanced_error", "low", "high"))
+    return f"{value} ({low}–{high}, n = {cell['n']:,})"
 
 
 def _warnings(shortcuts: Sequence[Mapping[str, Any]]) -> str:
@@ -35,7 +45,12 @@ def _warnings(shortcuts: Sequence[Mapping[str, Any]]) -> str:
 
 def _cells(cells: Sequence[Mapping[str, Any]]) -> str:
     severities = sorted({cell["severity"] for cell in cells})
-    errors = {(cell["corruption"], cell["severity"]): f"{cell['balanced_error']:.3f}" for cell in cells}
+    errors = {
+        (cell["corruption"], cell["severity"]): NOT_ASSESSABLE
+        if cell["balanced_error"] is None
+        else f"{cell['balanced_error']:.3f}"
+        for cell in cells
+    }
     rows = [
         "| corruption, by severity | " + " | ".join(map(str, severities)) + " |",
         "|---|" + "--:|" * len(severities),

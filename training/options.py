@@ -115,6 +115,15 @@ def add_patients(parser: argparse._ActionsContainer) -> None:
     )
 
 
+def add_into_card(parser: argparse._ActionsContainer) -> None:
+    """The door into the bundle's card."""
+    parser.add_argument(
+        "--into-card",
+        action="store_true",
+        help="write the result into the bundle's card and report too; the bundle gets a new digest and judges as before",
+    )
+
+
 def add_engine(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--engine",

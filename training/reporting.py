@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from training.bootstrap import interval_text
+from training.card_robustness import error_text
 from training.config import NOT_STATED
 from training.wording import estimate_of, metric_name, settings_text
 
@@ -125,7 +126,8 @@ def _robustness(report: Report) -> str:
     found = report["robustness"]
     if not found:
         return ""
-    return f"Mean balanced error over {len(found['cells'])} corruptions and severities: {found['mean_balanced_error']:.3f}."
+    mean = error_text(found["mean_balanced_error"])
+    return f"Mean balanced error over {len(found['cells'])} corruptions and severities: {mean}."
 
 
 def _result(metrics: Mapping[str, Any]) -> str:
@@ -195,7 +197,9 @@ FACTS: Final[Mapping[str, Callable[[Report], str]]] = {
     "robustness": _robustness,
     "explanation": lambda report: "Heatmaps: Grad-CAM in closed form; model attention, not lesion location.",
     "internal_result": lambda report: _result(report["out_of_fold"]),
-    "external_result": lambda report: "None: no external data were judged.",
+    "external_result": lambda report: (
+        _result(report["external"]["metrics"]) if report["external"] else "None: no external data were judged."
+    ),
     "flow": _flow,
     "counts": _counts,
     "accuracy": lambda report: _result(report["out_of_fold"]),

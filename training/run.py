@@ -1,6 +1,5 @@
 """What a run leaves: the bundle with its card, its report and its plots."""
 
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -22,10 +21,10 @@ from models.gate import Gate
 from models.head import DenseHead
 from models.prediction import OperatingPoint
 from models.progress import progress_bar
+from training.amend import write_report
 from training.assessment import Assessment, assess
 from training.bootstrap import DRAWS
 from training.cache import EmbeddingCache
-from training.card import write_card
 from training.config import RunConfig
 from training.figures import draw_judged
 from training.folder import read_notes
@@ -35,7 +34,6 @@ from training.lesson import FittedHead
 from training.manifest import Manifest
 from training.material import learnable
 from training.plots import plot_learning_curves
-from training.reporting import REPORTING_FILE, write_reporting
 from training.search import Search
 from training.validation import Judged, Metrics, calibration_gain
 from training.wording import metrics_json, metrics_table
@@ -162,7 +160,8 @@ def _report(run: Run, found: Findings) -> dict[str, Any]:
         "leave_batch_out": {"scores": list(run.batches), "mean_auroc": _mean_auroc(run.batches)} if run.batches else None,
         "test_split": metrics_json(found.test_split.metrics) if found.test_split else None,
         "test_confusion": found.test_split.confusion.tolist() if found.test_split else None,
-        "robustness": None,  # a stress test's result, where there is one
+        "robustness": None,  # a stress test's result and that of an evaluation come later, see `training.amend`
+        "external": None,
         "notes": read_notes(run.config),
         "set_aside": [{"file": str(one.path), "code": one.code} for one in manifest.set_aside],
         "versions": dict(run.versions),
@@ -236,14 +235,12 @@ def _write_files(run: Run, report: Mapping[str, Any], found: Findings, folder: P
     run.gate.save(folder)
     if name := _backbone_file(run.weights):
         shutil.copyfile(run.weights.path, folder / name)
-    (folder / "report.json").write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     thresholds = {point.name: point.threshold for point in run.points}
     draw_judged(run.judged, found.out_of_fold, run.operating_point, folder, thresholds=thresholds)
     if found.test and found.test_split:
         draw_judged(found.test, found.test_split, run.operating_point, folder, thresholds=thresholds, prefix="test_")
     plot_learning_curves([fitted.losses for fitted in run.fitted], folder / "learning_curves.png")
-    write_card(report, folder / "MODEL_CARD.md")
-    write_reporting(report, folder / REPORTING_FILE)
+    write_report(report, folder)
 
 
 def _show(console: Console, metrics: Metrics, run: Run) -> None:

@@ -14,11 +14,18 @@ from training.reporting import AUTHOR, FACTS, reporting
 from training.validation import Judged, calibrate, calibration_gain
 
 CELLS = [
-    {"corruption": name, "severity": severity, "balanced_error": error * severity, "n": 200}
+    {"corruption": name, "severity": severity, "balanced_error": error * severity, "low": 0.0, "high": 0.2, "n": 200}
     for name, error in (("gaussian_noise", 0.01), ("motion_blur", 0.05))
     for severity in (1, 2)
 ]
-STRESS = {"cells": CELLS, "mean_balanced_error": 0.045, "worst": CELLS[-1], "shortcuts": []}
+STRESS = {
+    "cells": CELLS,
+    "clean": {"balanced_error": 0.0, "low": 0.0, "high": 0.02, "n": 200},
+    "mean_balanced_error": {"balanced_error": 0.045, "low": 0.03, "high": 0.06, "n": 200},
+    "worst": CELLS[-1],
+    "judged_by": "heads of the cross-validation",
+    "shortcuts": [],
+}
 MARKER = {"test": "corner_marker", "finding": "the verdict turns on 31 % of films", "likely": True}
 BORDER = {"test": "border_only", "finding": "AUROC 0.52 (0.47–0.57)", "likely": False}
 
@@ -35,9 +42,8 @@ def test_a_stress_test_that_was_not_run_says_so():
 
 def test_a_stress_test_without_a_shortcut_is_a_table_without_a_warning():
     section = robustness({**STRESS, "shortcuts": [BORDER]})
-    assert (
-        "4 corruptions and severities: 0.045 in the mean; worst 0.100, motion blur of severity 2 (n = 200)" in section
-    )
+    assert "0.045 (0.030–0.060, n = 200) in the mean of 4 corruptions and severities" in section
+    assert "0.100 (0.000–0.200, n = 200) in the worst, motion blur of severity 2." in section
     assert "| gaussian noise | 0.010 | 0.020 |" in section
     assert "| border only | AUROC 0.52 (0.47–0.57) | no |" in section
     assert "🔴" not in section
@@ -155,3 +161,26 @@ def test_every_fact_is_told_under_some_item():
     items = json.loads((Path(__file__).parents[2] / "training/reporting_items.json").read_text(encoding="utf-8"))
     named = {item[2] for guideline in items.values() for item in guideline["items"] if item[2]}
     assert named == set(FACTS)
+
+
+def test_what_is_found_out_later_goes_into_the_card_and_changes_no_answer(workshop: Workshop, trained: Trained):
+    ran = workshop.train(trained.data, "amended", "--views", 0)
+    assert ran.status == 0, ran.err
+    before = workshop.load("amended")
+    ran = workshop.run("stress", "amended", trained.data, "--sample", 8, "--out", workshop.root / "stress",
+                       "--cache", workshop.cache, "--into-card")  # fmt: skip
+    assert ran.status == 0, ran.err
+    after = workshop.load("amended")
+    assert after.spec == before.spec
+    assert after.sha256 != before.sha256
+    assert after.head_file.read_bytes() == before.head_file.read_bytes()
+    card = workshop.card("amended")
+    assert "Not run" not in card[card.index("## Robustness") :]
+    assert "65 corruptions and severities" in card
+
+
+def test_training_data_are_no_external_result(workshop: Workshop, trained: Trained, tmp_path: Path):
+    ran = workshop.evaluate(trained.name, trained.data, tmp_path, "--into-card")
+    assert ran.status == 2
+    assert "must come from images that the bundle was not trained on" in ran.err
+    assert "## External result\n\nNone." in workshop.card(trained.name)
