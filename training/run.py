@@ -134,6 +134,7 @@ def _report(run: Run, out_of_fold: Metrics, test: Judged | None) -> dict[str, An
         "operating_points": [
             {**asdict(point), "confusion": run.judged.confusion(point).tolist()} for point in run.points
         ],
+        "zone": run.judged.zone(run.points).tolist() if run.points else None,
         "gate": {**asdict(run.gate.thresholds), "largest_distance": float(run.distances.max()), "n": len(run.distances)},
         "out_of_fold": metrics_json(out_of_fold),
         "confusion": run.judged.confusion(run.operating_point).tolist(),
