@@ -95,11 +95,11 @@ def _zone_bar(prediction: Prediction, probability: float) -> str:
     between, words = "", zone_sentence(prediction.deciding_points)
     if interval := interval_sentence(prediction):
         start, end = (100 * place for place in prediction.interval or (0, 1))
-        between = f'<i class="pl-interval" style="left:{start:.2f}%;width:{end - start:.2f}%"></i>'
+        between = f'<i class="pl-interval" style="left:min({start:.2f}%, 100% - 4px);width:{end - start:.2f}%"></i>'
         interval = f"95 % interval of the calibration: {interval}"
     return (
         f'<div class="pl-bar pl-marked" role="img" aria-label="{escape(f"Probability {percent(probability)}. {words}")}">'
-        f'<div class="pl-track">{zone}<b style="width:{100 * probability:.2f}%"></b></div>{between}{marks}</div>'
+        f'<div class="pl-track"><b style="width:{100 * probability:.2f}%"></b>{zone}</div>{between}{marks}</div>'
         f'<p class="pl-small">{escape(interval)}</p><p class="pl-small"><i class="pl-key"></i>{escape(words)}</p>'
     )
 

@@ -79,11 +79,10 @@ def heatmap_caption(prediction: Prediction) -> str:
 
 def points_sentence(points: Sequence[OperatingPoint]) -> str:
     """What the two ends of the indeterminate zone promise."""
-    out, into = points[0], points[-1]
     return (
-        f"Below rule-out the verdict is the negative class: on new patients like those of the training data, {_promised(out)} "
-        f"of the positive films or more lie above it. From rule-in on it is the positive class: {_promised(into)} of the "
-        "negative films or more lie below. Both with 95 % confidence, from cross-validation. Between them: refer to a reader."
+        f"Rule-out keeps a sensitivity of {_promised(points[0])} or more, rule-in a specificity of {_promised(points[-1])} or "
+        "more, on new patients like those of the training data (95 % confidence, from cross-validation). Between them the "
+        "verdict is indeterminate: refer to a reader."
     )
 
 

@@ -134,7 +134,8 @@ def ask_prevalence() -> float | None:
     """The share of positive films where the films come from; None: as in the training films. It says what follows."""
     st.header("Results", anchor=False)
     trained = trained_prevalence()
-    with st.container(horizontal=True, vertical_alignment="center", key="prevalence"):
+    entry, words = st.columns([2, 3], vertical_alignment="bottom", gap="medium")
+    with entry:
         asked = st.number_input(
             f"Share of {spec.positive} where the films come from, %",
             min_value=0.1,
@@ -143,13 +144,10 @@ def ask_prevalence() -> float | None:
             step=1.0,
             format="%.1f",
             placeholder=f"{100 * trained:.1f}, as in training",
-            width=260,
         )
         share = trained if asked is None else asked / 100
         points = deciding_points(spec.operating_points)
-        st.caption(
-            prevalence_sentence(points, spec.labels, str(spec.positive), share, trained=asked is None), width="stretch"
-        )
+        words.caption(prevalence_sentence(points, spec.labels, str(spec.positive), share, trained=asked is None))
     return None if asked is None else share
 
 
