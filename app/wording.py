@@ -57,8 +57,10 @@ def point_name(name: str) -> str:
 
 
 def zone_sentence(points: Sequence[OperatingPoint]) -> str:
-    """Where the verdict is indeterminate, between rule-out and rule-in."""
+    """Where the verdict is indeterminate, between rule-out and rule-in; or where a plain verdict turns."""
     low, high = (percent(point.threshold) for point in (points[0], points[-1]))
+    if len(points) == 1:
+        return f"Operating point {point_name(points[0].name)} at {low}"
     return f"Indeterminate from {low} (rule-out) to {high} (rule-in)"
 
 

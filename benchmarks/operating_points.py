@@ -23,7 +23,7 @@ from rich.table import Table
 from models.files import write_atomically
 from models.progress import progress_bar
 from models.quiet import import_keras_quietly
-from training.config import AugmentationConfig, HeadTraining
+from training.config import AugmentationConfig, HeadTraining, RunConfig
 from training.folds import grouped_folds, grouped_hold_out
 from training.manifest import read_manifest
 from training.material import Material, class_indices
@@ -65,29 +65,27 @@ def embedded(folder: Path, cache: Path | None, console: Console) -> Material:
     """The films with two augmented views, as a training run embeds them."""
     from models.backbones import get_backbone
     from models.backbones.weights import find_weights
-    from models.network import build_feature_extractor
+    from models.engines import load_engine
     from training.cache import EmbeddingCache, default_cache
     from training.embed import embed
 
     backbone = get_backbone(BACKBONE)
-    weights = find_weights(backbone)
-    kept = EmbeddingCache(cache or default_cache(), backbone, weights.sha256)
+    engine = load_engine(backbone, find_weights(backbone))
+    kept = EmbeddingCache.of(engine, cache or default_cache())
     entries = read_manifest(folder).entries
+    views = {"views": RunConfig.views, "augmentation": AugmentationConfig(), "seed": RunConfig.seed}
     with progress_bar(console, "Embedding") as advance:
-        extractor = build_feature_extractor(backbone, weights)
-        embeddings = embed(
-            extractor, folder, entries, kept, views=2, augmentation=AugmentationConfig(), seed=2015, progress=advance
-        )
+        embeddings = embed(engine, folder, entries, kept, **views, mean_only=True, progress=advance)
     return Material(entries, class_indices(entries, LABELS), tuple(entry.patient for entry in entries), embeddings)
 
 
 def repeat(material: Material, seed: int) -> dict[str, Any]:
     """Choose on some patients, measure on the others."""
     from models.head import HeadConfig
-    from training.head import HeadFitter, head_logits, held_out_logits
+    from training.head import HeadFitter, held_out_logits
     from training.validation import Judged, calibrate, operating_points
 
-    truth, patients, embeddings = material.truth, material.patients, material.embeddings
+    truth, patients, embeddings = material.truth, material.patients, material.pooled("mean")
     learn, aside = grouped_hold_out(truth, patients, fraction=SET_ASIDE, seed=seed)
     known = [patients[index] for index in learn]
     fitter = HeadFitter(embeddings.shape[-1], 2, config=HeadConfig(), training=HeadTraining())
@@ -98,7 +96,7 @@ def repeat(material: Material, seed: int) -> dict[str, Any]:
     plain = plain_threshold(judged.is_positive, judged.positive_probability)
     epochs = round(float(np.median([one.epochs for one in fitted])))
     head = fitter.fit(embeddings[learn], truth[learn], known, seed=seed, epochs=epochs).head
-    probabilities = calibration.probabilities(head_logits(head, embeddings[aside, 0]))
+    probabilities = calibration.probabilities(head.logits(embeddings[aside, 0]))
     new = Judged(truth[aside], probabilities, [patients[index] for index in aside], LABELS, LABELS[1])
     measured = {name: new.metrics(point) for name, point in points.items()}
     return {
