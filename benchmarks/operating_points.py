@@ -20,7 +20,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from models.files import write_atomically
+from models.files import cache_folder, write_atomically
 from models.progress import progress_bar
 from models.quiet import import_keras_quietly
 from training.config import AugmentationConfig, HeadTraining, RunConfig
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("data", type=Path, metavar="DATA", help="the training folder, with NORMAL/ and PNEUMONIA/")
-    parser.add_argument("--cache", type=Path, metavar="DIR", help="the embeddings (default: as in training)")
+    parser.add_argument("--cache", type=Path, default=cache_folder(), metavar="DIR", help="the embeddings")
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args(arguments)
     console = Console()
@@ -61,17 +61,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def embedded(folder: Path, cache: Path | None, console: Console) -> Material:
+def embedded(folder: Path, cache: Path, console: Console) -> Material:
     """The films with two augmented views, as a training run embeds them."""
     from models.backbones import get_backbone
     from models.backbones.weights import find_weights
     from models.engines import load_engine
-    from training.cache import EmbeddingCache, default_cache
+    from training.cache import EmbeddingCache
     from training.embed import embed
 
     backbone = get_backbone(BACKBONE)
     engine = load_engine(backbone, find_weights(backbone))
-    kept = EmbeddingCache.of(engine, cache or default_cache())
+    kept = EmbeddingCache.of(engine, cache)
     entries = read_manifest(folder).entries
     views = {"views": RunConfig.views, "augmentation": AugmentationConfig(), "seed": RunConfig.seed}
     with progress_bar(console, "Embedding") as advance:
