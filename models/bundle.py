@@ -20,7 +20,7 @@ from models.calibration import Calibration
 from models.files import digest, fsync
 from models.gate import GATE_FILE, GateThresholds
 from models.head import HeadConfig
-from models.prediction import INDETERMINATE, POINT_NAMES, OperatingPoint
+from models.prediction import INDETERMINATE, OperatingPoint, check_points
 
 SCHEMA_VERSION: Final = 3
 BUNDLES_VARIABLE: Final = "PNEUMOLENS_BUNDLES"
@@ -107,25 +107,17 @@ class BundleSpec:
         self._check_operating_points()
 
     def _check_operating_points(self) -> None:
-        points = [(point.name, point.threshold) for point in self.operating_points]
         if self.positive is None:
-            if points or self.default_operating_point is not None:
-                raise ValueError(f"operating points need a positive label to speak of. Received: {points}")
+            if self.operating_points or self.default_operating_point is not None:
+                raise ValueError(
+                    f"operating points need a positive label to speak of. Received: {self.operating_points}"
+                )
             return
         if len(self.labels) != 2:
             raise ValueError(f"positive must be None for more than two labels. Received: {self.positive!r}")
-        thresholds = [threshold for _, threshold in points]
-        if tuple(name for name, _ in points) != POINT_NAMES or thresholds != sorted(thresholds):
-            raise ValueError(
-                f"operating_points must be {', '.join(POINT_NAMES)}, by rising threshold. Received: {points}"
-            )
-        if self.default_operating_point not in POINT_NAMES:
-            raise ValueError(
-                f"default_operating_point must be one of {', '.join(POINT_NAMES)}. Received: "
-                f"{self.default_operating_point!r}"
-            )
         if self.calibration.prevalence is None:
             raise ValueError("calibration must say the prevalence of the films that it was fitted on. Received: None")
+        check_points(self.operating_points, self.default_operating_point)
 
     @property
     def operating_point(self) -> OperatingPoint | None:

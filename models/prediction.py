@@ -147,6 +147,15 @@ def point_at(point: OperatingPoint, trained: float, prevalence: float) -> Operat
     return replace(point, threshold=min(max(moved, math.nextafter(0, 1)), math.nextafter(1, 0)))
 
 
+def check_points(points: Sequence[OperatingPoint], default: str | None) -> None:
+    """Raise a ValueError where a bundle's points are not `POINT_NAMES`, by rising threshold, or the default is none of them."""
+    found = [(point.name, point.threshold) for point in points]
+    if tuple(point.name for point in points) != POINT_NAMES or found != sorted(found, key=lambda pair: pair[1]):
+        raise ValueError(f"operating_points must be {', '.join(POINT_NAMES)}, by rising threshold. Received: {found}")
+    if default not in POINT_NAMES:
+        raise ValueError(f"default_operating_point must be one of {', '.join(POINT_NAMES)}. Received: {default!r}")
+
+
 def deciding_points(points: Sequence[OperatingPoint], name: str | None = None) -> tuple[OperatingPoint, ...]:
     """Of a bundle's points those that a verdict is taken at: the one of this name, or the first and the last."""
     if name is None:
