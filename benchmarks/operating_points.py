@@ -88,9 +88,13 @@ def repeat(material: Material, seed: int) -> dict[str, Any]:
     truth, patients, embeddings = material.truth, material.patients, material.pooled("mean")
     learn, aside = grouped_hold_out(truth, patients, fraction=SET_ASIDE, seed=seed)
     known = [patients[index] for index in learn]
-    fitter = HeadFitter(embeddings.shape[-1], 2, config=HeadConfig(), training=HeadTraining())
+    fitter = HeadFitter(2, HeadConfig(), HeadTraining())
     folds = grouped_folds(truth[learn], known, seed=seed)
-    logits, fitted = held_out_logits(fitter, embeddings[learn], truth[learn], known, folds, seed=seed)
+    seeds = [seed + number for number in range(len(folds))]
+    parts, fitted = held_out_logits(fitter, embeddings[learn], truth[learn], known, folds, seeds=seeds)
+    logits = np.empty((len(learn), 2), dtype=np.float32)
+    for (_, held_out), part in zip(folds, parts, strict=True):
+        logits[held_out] = part
     calibration, judged = calibrate(logits, truth[learn], known, folds, labels=LABELS, positive=LABELS[1])
     points = {point.name: point for point in operating_points(judged, draws=200)}
     plain = plain_threshold(judged.is_positive, judged.positive_probability)

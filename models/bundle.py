@@ -94,11 +94,9 @@ class BundleSpec:
     def __post_init__(self) -> None:
         check_bundle_name(self.name)
         get_backbone(self.backbone.id)
-        if len(set(self.labels)) != len(self.labels) or len(self.labels) < 2:
-            raise ValueError(f"labels must be two or more different names. Received: {self.labels}")
-        if INDETERMINATE in self.labels:
+        if len(set(self.labels)) != len(self.labels) or len(self.labels) < 2 or INDETERMINATE in self.labels:
             raise ValueError(
-                f"labels must not be called {INDETERMINATE!r}, a verdict of its own. Received: {self.labels}"
+                f"labels must be two or more different names, none of them {INDETERMINATE!r}. Received: {self.labels}"
             )
         if self.positive is not None and self.positive not in self.labels:
             raise ValueError(f"positive must be one of {self.labels}. Received: {self.positive!r}")
@@ -107,17 +105,11 @@ class BundleSpec:
         self._check_operating_points()
 
     def _check_operating_points(self) -> None:
-        if self.positive is None:
-            if self.operating_points or self.default_operating_point is not None:
-                raise ValueError(
-                    f"operating points need a positive label to speak of. Received: {self.operating_points}"
-                )
-            return
-        if len(self.labels) != 2:
+        if self.positive is not None and len(self.labels) != 2:
             raise ValueError(f"positive must be None for more than two labels. Received: {self.positive!r}")
-        if self.calibration.prevalence is None:
+        if self.positive is not None and self.calibration.prevalence is None:
             raise ValueError("calibration must say the prevalence of the films that it was fitted on. Received: None")
-        check_points(self.operating_points, self.default_operating_point)
+        check_points(self.operating_points, self.default_operating_point, positive=self.positive)
 
     @property
     def operating_point(self) -> OperatingPoint | None:

@@ -147,8 +147,15 @@ def point_at(point: OperatingPoint, trained: float, prevalence: float) -> Operat
     return replace(point, threshold=min(max(moved, math.nextafter(0, 1)), math.nextafter(1, 0)))
 
 
-def check_points(points: Sequence[OperatingPoint], default: str | None) -> None:
-    """Raise a ValueError where a bundle's points are not `POINT_NAMES`, by rising threshold, or the default is none of them."""
+def check_points(points: Sequence[OperatingPoint], default: str | None, *, positive: str | None) -> None:
+    """Raise a ValueError where a bundle's points are not `POINT_NAMES`, by rising threshold, or the default is none of them.
+
+    Without a positive label there are none.
+    """
+    if positive is None:
+        if points or default is not None:
+            raise ValueError(f"operating points need a positive label to speak of. Received: {points}, {default!r}")
+        return
     found = [(point.name, point.threshold) for point in points]
     if tuple(point.name for point in points) != POINT_NAMES or found != sorted(found, key=lambda pair: pair[1]):
         raise ValueError(f"operating_points must be {', '.join(POINT_NAMES)}, by rising threshold. Received: {found}")
