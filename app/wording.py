@@ -90,7 +90,7 @@ def points_sentence(points: Sequence[OperatingPoint]) -> str:
 
 def _promised(point: OperatingPoint) -> str:
     """A promise in percent, rounded down."""
-    return f"{math.floor(1000 * (point.promise or 0)) / 10:.1f} %"
+    return f"{math.floor(1000 * (point.promise or 0) + 1e-9) / 10:.1f} %"
 
 
 def prevalence_sentence(

@@ -156,12 +156,7 @@ def _operating_points(report: Mapping[str, Any]) -> str:
 
 def _promise(point: Mapping[str, Any]) -> str:
     what = {"rule_out": "sensitivity", "rule_in": "specificity"}
-    return "none" if point["promise"] is None else f"{what[point['name']]} ≥ {_floor(point['promise'])}"
-
-
-def _floor(share: float) -> str:
-    """Three digits, never more than the share."""
-    return f"{int(share * 1000) / 1000:.3f}"
+    return "none" if point["promise"] is None else f"{what[point['name']]} ≥ {point['promise']:.3f}"
 
 
 def _batches(batches: Mapping[str, Any] | None) -> str:

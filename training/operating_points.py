@@ -42,7 +42,8 @@ class ChosenPoint:
     Attributes:
         threshold: in (0, 1).
         promise: the sensitivity (rule_out) or specificity (rule_in) that films of new patients reach with 95 %
-            confidence: the target, or what can be shown where there are too few patients to show that. None: balanced.
+            confidence: the target, or what can be shown where there are too few patients to show that; rounded down to
+            three digits. None: balanced.
     """
 
     threshold: float
@@ -83,9 +84,9 @@ def choose_operating_points(
     low, high = _inside(min(found)), _inside(max(found))
     kept = lower_bound(scores[truth] >= low, diseased[1]), lower_bound(scores[~truth] < high, healthy[1])
     return {
-        "rule_out": ChosenPoint(low, min(sensitivity, kept[0])),
+        "rule_out": ChosenPoint(low, _rounded_down(min(sensitivity, kept[0]))),
         "balanced": ChosenPoint(balanced, None),
-        "rule_in": ChosenPoint(high, min(specificity, kept[1])),
+        "rule_in": ChosenPoint(high, _rounded_down(min(specificity, kept[1]))),
     }
 
 
@@ -121,6 +122,10 @@ def _just_above(score: float, scores: FloatArray) -> float:
     """Half-way from a score to the next higher one: what is as high as `score` stays below."""
     higher = scores[scores > score]
     return max((score + float(higher.min(initial=1.0))) / 2, math.nextafter(score, 1))
+
+
+def _rounded_down(share: float) -> float:
+    return math.floor(1000 * share + 1e-9) / 1000
 
 
 def _inside(threshold: float) -> float:
