@@ -2,7 +2,7 @@
 
     python -m benchmarks.operating_points chest_xray/train --json operating_points.json
 
-About 7 minutes on two cores for 5,216 films whose embeddings are in the cache. In each of 20 repeats, three tenths of the
+About 10 minutes on two busy cores for 5,216 films whose embeddings are in the cache. In each of 20 repeats, three tenths of the
 patients are put aside; the others go through the recipe of a training run: heads, calibration and thresholds from five
 folds by patient, and a head fitted on all of them. That head then judges the patients put aside. A promise counts as kept
 where the 95 % interval measured on them reaches it. Compared with the plain choice, for which there is no promise: the
