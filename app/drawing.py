@@ -4,8 +4,8 @@ from base64 import b64encode
 from collections.abc import Iterable
 from html import escape
 
-from app.wording import NOTICE, percent, verdict_sentence
-from models.prediction import OperatingPoint, Prediction
+from app.wording import NOTICE, interval_sentence, percent, verdict_sentence, zone_sentence
+from models.prediction import INDETERMINATE, Prediction
 from models.refusal import Refusal
 
 
@@ -30,10 +30,11 @@ def file_name(name: str) -> str:
     return f'<h3 class="pl-file" dir="auto">{escape(name)}</h3>'
 
 
-def reading(prediction: Prediction, points: Iterable[OperatingPoint]) -> str:
-    """Verdict, probability and bars of one prediction; `points` are all operating points of its bundle."""
-    reached = prediction.positive is not None and prediction.verdict == prediction.positive
-    verdict = f'<p class="pl-verdict{" pl-reached" if reached else ""}">{escape(verdict_sentence(prediction))}</p>'
+def reading(prediction: Prediction) -> str:
+    """Verdict, probability and bars of one prediction."""
+    kinds = {prediction.positive: " pl-reached", INDETERMINATE: " pl-doubtful"} if prediction.positive else {}
+    kind = kinds.get(prediction.verdict, "")
+    verdict = f'<p class="pl-verdict{kind}">{escape(verdict_sentence(prediction))}</p>'
     if prediction.finding:
         code = f'<span class="pl-small">Code: <code>{escape(prediction.finding.code)}</code></span>'
         verdict += f"<p>{escape(prediction.finding.sentence)}<br>{code}</p>"
@@ -43,7 +44,7 @@ def reading(prediction: Prediction, points: Iterable[OperatingPoint]) -> str:
     return (
         f'<p class="pl-probability"><strong>{escape(percent(probability))}</strong> '
         f"probability of {escape(prediction.positive)}</p>"
-        f"{_point_bar(prediction, probability, points)}{verdict}"
+        f"{_zone_bar(prediction, probability)}{verdict}"
     )
 
 
@@ -77,33 +78,30 @@ def film_frame(key: str, width: int, height: int) -> str:
     return f"<style>.st-key-{key} img {{ aspect-ratio: {width} / {height}; width: 100%; }}</style>"
 
 
-def _point_bar(prediction: Prediction, probability: float, points: Iterable[OperatingPoint]) -> str:
-    current = prediction.operating_point
-    others = "".join(
-        f'<i class="pl-tick" style="left:{100 * point.threshold:.2f}%" title="{escape(point.name)}"></i>'
-        for point in points
-        if current is not None and point.name != current.name
+def similar_films(films: Iterable[tuple[str, str, bytes]]) -> str:
+    """Name, class and picture of the synthetic films that a film looks most like."""
+    figures = "".join(
+        f'<figure><img src="{data_address(jpeg, "image/jpeg")}" alt="Synthetic film {escape(name)}">'
+        f"<figcaption>{escape(label)}</figcaption></figure>"
+        for name, label, jpeg in films
     )
-    mark = ""
-    if current is not None:
-        place = 100 * current.threshold
-        side = "left" if place <= 50 else "right"
-        text = f"{current.name} {percent(current.threshold)}"
-        mark = (
-            f'<i class="pl-mark" style="left:{place:.2f}%"></i>'
-            f'<span class="pl-mark-name pl-{side}" style="{side}:{place if side == "left" else 100 - place:.2f}%">'
-            f"{escape(text)}</span>"
-        )
+    return f'<section class="pl-similar"><h4>Most similar synthetic films</h4><div>{figures}</div></section>'
+
+
+def _zone_bar(prediction: Prediction, probability: float) -> str:
+    low, high = (100 * point.threshold for point in (prediction.deciding_points[0], prediction.deciding_points[-1]))
+    zone = f'<i class="pl-zone" style="left:{low:.2f}%;width:{high - low:.2f}%"></i>'
+    marks = "".join(f'<i class="pl-mark" style="left:{place:.2f}%"></i>' for place in sorted({low, high}))
+    between, words = "", zone_sentence(prediction.deciding_points)
+    if interval := interval_sentence(prediction):
+        start, end = (100 * place for place in prediction.interval or (0, 1))
+        between = f'<i class="pl-interval" style="left:min({start:.2f}%, 100% - 4px);width:{end - start:.2f}%"></i>'
+        interval = f"95 % interval of the calibration: {interval}"
     return (
-        f'<div class="pl-bar pl-marked" role="img" aria-label="{escape(_bar_text(prediction, probability))}">'
-        f'<div class="pl-track"><b style="width:{100 * probability:.2f}%"></b></div>{others}{mark}</div>'
+        f'<div class="pl-bar pl-marked" role="img" aria-label="{escape(f"Probability {percent(probability)}. {words}")}">'
+        f'<div class="pl-track"><b style="width:{100 * probability:.2f}%"></b>{zone}</div>{between}{marks}</div>'
+        f'<p class="pl-small">{escape(interval)}</p><p class="pl-small"><i class="pl-key"></i>{escape(words)}</p>'
     )
-
-
-def _bar_text(prediction: Prediction, probability: float) -> str:
-    point = prediction.operating_point
-    where = f"; operating point {point.name} at {percent(point.threshold)}" if point else ""
-    return f"Probability {percent(probability)}{where}"
 
 
 def _class_bar(prediction: Prediction, label: str) -> str:

@@ -1,5 +1,6 @@
 """The synthetic radiographs that come with the product."""
 
+import json
 from pathlib import Path
 from typing import Final
 
@@ -17,3 +18,9 @@ def read_sample(name: str) -> bytes:
     if name not in sample_names():
         raise ValueError(f"A sample must be one of {', '.join(sample_names())}. Received: {name!r}")
     return (FOLDER / name).read_bytes()
+
+
+def sample_label(name: str) -> str:
+    """The class that one of `sample_names()` was made from."""
+    label: str = json.loads((FOLDER / "sources.json").read_text(encoding="utf-8"))[name]["label"]
+    return label

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from models.heatmap import overlay
-from models.prediction import Prediction
+from models.prediction import INDETERMINATE, Prediction
 from models.predictor import Predictor
 from models.radiograph import Radiograph, read_radiograph
 from models.refusal import Refusal, RefusedError
@@ -121,7 +121,16 @@ def count_outcomes(results: Sequence[Screened], labels: Sequence[str]) -> dict[s
     outcomes = [result.outcome for result in results]
     verdicts = Counter(outcome.verdict for outcome in outcomes if isinstance(outcome, Prediction))
     refused = sum(isinstance(outcome, Refusal) for outcome in outcomes)
-    return {**{label: verdicts[label] for label in labels}, "without verdict": verdicts[None], "refused": refused}
+    doubtful = {INDETERMINATE: verdicts[INDETERMINATE]} if len(labels) == 2 else {}
+    given = {label: verdicts[label] for label in labels}
+    return {**given, **doubtful, "without verdict": verdicts[None], "refused": refused}
+
+
+def at_prevalence(result: Screened, prevalence: float | None) -> Screened:
+    """The result for films of which a share is positive; None: as the model was calibrated."""
+    if prevalence is None or not isinstance(result.outcome, Prediction):
+        return result
+    return replace(result, outcome=result.outcome.at_prevalence(prevalence))
 
 
 def _keep_film(radiograph: Radiograph) -> Film:

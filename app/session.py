@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
+from app.references import Reference, read_references
 from app.screening import MAX_FILES, Readings, Screened
 from app.serving import ServedBundle, read_served_bundle, start_loading
 from models.bundle import Bundle
@@ -77,3 +78,9 @@ def served_bundle() -> ServedBundle:
 def loading_model(bundle: Bundle) -> "Future[Predictor]":
     """The one model in memory, loading or loaded; whoever asks first starts it."""
     return start_loading(bundle)
+
+
+@st.cache_resource(show_spinner=False, hash_funcs={Predictor: lambda predictor: predictor.bundle.sha256})
+def reference_films(predictor: Predictor) -> list[Reference]:
+    """The synthetic samples as the served bundle sees them."""
+    return read_references(predictor)

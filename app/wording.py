@@ -1,11 +1,12 @@
 """What is said of a result, in words; plain text, for whoever draws it to escape."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 from app.screening import Film
 from models.gate import GateThresholds
-from models.prediction import OperatingPoint, Prediction
+from models.prediction import INDETERMINATE, OperatingPoint, Prediction, verdict_values
 
 NOTICE: Final = "Research and education only, not a medical device"
 HEATMAP_CAPTION: Final = "Model attention, not lesion location"
@@ -40,11 +41,35 @@ def verdict_sentence(prediction: Prediction) -> str:
     """What the verdict rests on; never a diagnosis."""
     if prediction.verdict is None:
         return "No verdict: this film is unlike those that the model was trained on"
-    point = prediction.operating_point
-    if point is None:
+    points = prediction.deciding_points
+    if not points:
         return f"Likeliest of {len(prediction.labels)} classes: {prediction.verdict}"
+    if prediction.verdict == INDETERMINATE:
+        return "Indeterminate: refer to a reader"
     reached = prediction.verdict == prediction.positive
-    return f"{'Reaches' if reached else 'Stays below'} the operating point “{point.name}”: {prediction.verdict}"
+    point = points[-1] if reached else points[0]
+    return f"{'Reaches' if reached else 'Stays below'} {point_name(point.name)}: {prediction.verdict}"
+
+
+def point_name(name: str) -> str:
+    """An operating point's name for people: rule_out → rule-out."""
+    return name.replace("_", "-")
+
+
+def zone_sentence(points: Sequence[OperatingPoint]) -> str:
+    """Where the verdict is indeterminate, between rule-out and rule-in; or where a plain verdict turns."""
+    low, high = (percent(point.threshold) for point in (points[0], points[-1]))
+    if len(points) == 1:
+        return f"Operating point {point_name(points[0].name)} at {low}"
+    return f"Indeterminate from {low} (rule-out) to {high} (rule-in)"
+
+
+def interval_sentence(prediction: Prediction) -> str:
+    """The interval of the probability; empty where the bundle has none."""
+    if prediction.interval is None:
+        return ""
+    low, high = (percent(end) for end in prediction.interval)
+    return low if low == high else f"{low} to {high}"
 
 
 def heatmap_caption(prediction: Prediction) -> str:
@@ -54,13 +79,48 @@ def heatmap_caption(prediction: Prediction) -> str:
     return HEATMAP_CAPTION
 
 
-def point_sentence(point: OperatingPoint) -> str:
-    """What an operating point gave where it was chosen."""
-    sensitivity, specificity = point.sensitivity[0], point.specificity[0]
+def points_sentence(points: Sequence[OperatingPoint]) -> str:
+    """What the two ends of the indeterminate zone promise."""
     return (
-        f"“{point.name}” is a probability of {percent(point.threshold)}. In cross-validation it had a sensitivity of "
-        f"{percent(sensitivity)} and a specificity of {percent(specificity)}, on patients like those of the training data."
+        f"Rule-out keeps a sensitivity of {_promised(points[0])} or more, rule-in a specificity of {_promised(points[-1])} or "
+        "more, on new patients like those of the training data (95 % confidence, from cross-validation). Between them the "
+        "verdict is indeterminate: refer to a reader."
     )
+
+
+def _promised(point: OperatingPoint) -> str:
+    """A promise in percent, rounded down."""
+    return f"{math.floor(1000 * (point.promise or 0) + 1e-9) / 10:.1f} %"
+
+
+def prevalence_sentence(
+    points: Sequence[OperatingPoint], labels: Sequence[str], positive: str, prevalence: float, *, trained: bool
+) -> str:
+    """What probabilities are for, and how often a verdict is right there."""
+    ppv, npv = verdict_values(points, prevalence)
+    negative = labels[1 - labels.index(positive)]
+    whose = "as in the training films" if trained else "by prior-shift correction; verdicts stay as they are"
+    return (
+        f"Probabilities are for films of which {percent(prevalence)} are {positive} ({whose}). There, of 100 films with the "
+        f"verdict {positive}, {_of_100(ppv)} are {positive} (PPV), and of 100 with the verdict {negative}, {_of_100(npv)} are "
+        f"{negative} (NPV)."
+    )
+
+
+def _of_100(share: float) -> str:
+    return "none can be told" if math.isnan(share) else f"{100 * share:.1f}"
+
+
+def distance_fact(prediction: Prediction, gate: GateThresholds | None) -> list[tuple[str, str]]:
+    """How far outside the training films a film lies; none for a bundle without a gate."""
+    if gate is None or prediction.distance is None:
+        return []
+    return [
+        (
+            "Distance from the training films",
+            f"{prediction.distance:.1f} times the usual; a verdict up to {gate.unlike:.1f}",
+        )
+    ]
 
 
 def film_facts(film: Film) -> list[tuple[str, str]]:

@@ -3,9 +3,11 @@
     python -m benchmarks.gate default chest_xray/train --json gate.json
 
 About 2 minutes on two cores. Far images are made here or come with scikit-learn: crops of its two photographs, drawings, pages
-of text, noise. Films of the given folder are turned, inverted, mirrored, cropped to a lung and blurred; how many of them pass
-as they are is in the bundle's card (out of fold), not here, where the gate has seen them. One film of an adult comes from the
-package `pydicom-data`.
+of text, noise, and what pydicom's test files show: bones, slices, ultrasound. Films of the given folder are turned, inverted,
+mirrored, cropped to a lung and blurred; how many of them pass as they are is in the bundle's card (out of fold), not here,
+where the gate has seen them. One film of an adult comes from the package `pydicom-data`. Lateral films are not at hand. AUROC
+is that of the distance, far images against the films of the folder; the nearest far image and the farthest film of new
+patients (from the card's report) stand beside it.
 """
 
 import argparse
@@ -16,20 +18,28 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 from pydicom.data import get_testdata_file
 from rich.console import Console
 from rich.table import Table
 from sklearn.datasets import load_sample_images
+from sklearn.metrics import roc_auc_score
 
 from models.bundle import load_bundle
 from models.files import write_atomically
-from models.quiet import import_keras_quietly
+from models.network_input import network_input
+from models.prediction import INDETERMINATE
+from models.predictor import Predictor, load_gate
 from models.radiograph import Radiograph, read_radiograph
 from models.refusal import Refusal
 
 FILMS: Final = 150
 CROPS: Final = 100
+OTHER_STUDIES: Final = (
+    *("RG3_UNCR.dcm", "MR2_UNCR.dcm", "CT_small.dcm", "693_UNCR.dcm", "US1_UNCR.dcm", "JPEG2000.dcm", "MR_small.dcm"),
+    *("examples_palette.dcm", "examples_overlay.dcm", "J2K_pixelrep_mismatch.dcm", "OBXXXX1A_rle.dcm"),
+)
 CHANGES: Final[dict[str, Callable[[Image.Image], Image.Image]]] = {
     "turned by 90°": lambda film: film.rotate(90, expand=True),
     "upside down": lambda film: film.rotate(180),
@@ -52,22 +62,50 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args(arguments)
     bundle = load_bundle(options.name)
-    import_keras_quietly()
-    from models.predictor import Predictor
-
     predictor = Predictor(bundle)
     random = np.random.default_rng(2015)
-    groups = {**far_images(random), **changed_films(options.data, random), "an adult, another hospital": adult()}
+    far = far_images(random)
+    films = chosen_films(options.data, random)
+    changed = {name: [change(film) for film in films] for name, change in CHANGES.items()}
+    groups = {**far, **changed, "an adult, another hospital": adult()}
     rows = {
         name: measure(predictor.predict([_radiograph(image) for image in images])) for name, images in groups.items()
     }
-    table = Table("images", "n", "refused", "withheld", "verdict given")
-    for name, row in rows.items():
-        table.add_row(name, str(row["n"]), *(f"{row[key]:.0%}" for key in ("refused", "withheld", "judged")))
-    Console().print(table)
+    summary = separation(predictor, [image for images in far.values() for image in images], films)
+    summary["farthest_new_patient"] = json.loads((bundle.folder / "report.json").read_text())["gate"][
+        "largest_distance"
+    ]
+    _show(rows, summary)
     if options.json:
-        write_atomically(options.json, json.dumps(rows, indent=2) + "\n")
+        write_atomically(options.json, json.dumps({"groups": rows, "far": summary}, indent=2) + "\n")
     return 0
+
+
+def separation(
+    predictor: Predictor, far: Sequence[Image.Image], films: Sequence[Image.Image]
+) -> dict[str, float | int | None]:
+    """How well the distance tells far images from films."""
+    gate = load_gate(predictor.bundle)
+    if gate is None:
+        raise ValueError(f"The bundle must have a gate. Received: {predictor.bundle.spec.name}")
+    distances = []
+    for image in (*far, *films):
+        pixels = network_input(np.array(image.convert("L")), predictor.engine.backbone.input_size)
+        distances.append(float(gate.distances(predictor.engine.run(pixels[None]).pooled[:, 0])[0]))
+    outside = np.arange(len(distances)) < len(far)
+    return {"n": len(far), "auroc": float(roc_auc_score(outside, distances)), "nearest": min(distances[: len(far)])}
+
+
+def _show(rows: Mapping[str, Mapping[str, Any]], summary: Mapping[str, Any]) -> None:
+    columns = ("refused", "withheld", "indeterminate", "judged")
+    table = Table("images", "n", "refused", "withheld", "indeterminate", "label given")
+    for name, row in rows.items():
+        table.add_row(name, str(row["n"]), *(f"{row[key]:.0%}" for key in columns))
+    Console().print(table)
+    Console().print(
+        f"Far images: n {summary['n']}, AUROC of the distance {summary['auroc']:.4f}; the nearest at "
+        f"{summary['nearest']:.1f}, the farthest film of a new patient at {summary['farthest_new_patient']:.1f}."
+    )
 
 
 def far_images(random: np.random.Generator) -> Mapping[str, list[Image.Image]]:
@@ -78,15 +116,15 @@ def far_images(random: np.random.Generator) -> Mapping[str, list[Image.Image]]:
         "drawings": [_drawing(random) for _ in range(50)],
         "pages of text": [_page(random, dark=number % 2 == 0) for number in range(50)],
         "noise": [_noise(random, grain=2 ** (number % 6)) for number in range(50)],
+        "other body parts, slices, ultrasound": [Image.fromarray(pixels) for pixels in _other_studies()],
     }
 
 
-def changed_films(folder: Path, random: np.random.Generator) -> Mapping[str, list[Image.Image]]:
-    """Films of a folder, each kind of change on the same ones."""
+def chosen_films(folder: Path, random: np.random.Generator) -> list[Image.Image]:
+    """Some films of a folder, as they are."""
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".jpeg", ".jpg", ".png", ".dcm"))
     chosen = random.choice(len(paths), min(FILMS, len(paths)), replace=False)
-    films = [Image.fromarray(read_radiograph(paths[index]).pixels) for index in chosen]
-    return {name: [change(film) for film in films] for name, change in CHANGES.items()}
+    return [Image.fromarray(read_radiograph(paths[index]).pixels) for index in chosen]
 
 
 def adult() -> list[Image.Image]:
@@ -96,12 +134,19 @@ def adult() -> list[Image.Image]:
 
 
 def measure(outcomes: Sequence[Any]) -> dict[str, Any]:
-    """Shares of refusals, withheld verdicts and verdicts."""
+    """Shares of refusals, withheld and indeterminate verdicts, and labels given."""
     refused = sum(isinstance(outcome, Refusal) for outcome in outcomes)
     withheld = sum(not isinstance(outcome, Refusal) and outcome.finding is not None for outcome in outcomes)
+    doubtful = sum(not isinstance(outcome, Refusal) and outcome.verdict == INDETERMINATE for outcome in outcomes)
+    counts = {"refused": refused, "withheld": withheld, "indeterminate": doubtful}
     total = max(len(outcomes), 1)
-    judged = len(outcomes) - refused - withheld
-    return {"n": len(outcomes), "refused": refused / total, "withheld": withheld / total, "judged": judged / total}
+    shares = {name: count / total for name, count in counts.items()}
+    return {"n": len(outcomes), **shares, "judged": (len(outcomes) - sum(counts.values())) / total}
+
+
+def _other_studies() -> list[NDArray[np.uint8]]:
+    paths = [get_testdata_file(name, download=False) for name in OTHER_STUDIES]
+    return [read_radiograph(Path(path)).pixels for path in paths if path]
 
 
 def _radiograph(image: Image.Image) -> Radiograph:

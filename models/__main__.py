@@ -2,6 +2,8 @@
 
     python -m models predict data_samples
     python -m models predict film.dcm --heatmaps out --csv out.csv
+    python -m models predict films --prevalence 0.1                 probabilities where one film in ten is positive
+    python -m models predict films --operating-point balanced       plain verdicts, none of them indeterminate
     python -m models verify default
     python -m models export default --format onnx --to default.onnx
 
@@ -21,6 +23,8 @@ from models.bundle import BundleError, list_bundles, load_bundle
 from models.engines import ENGINES
 from models.engines.converted import convert_backbone
 from models.export import SUFFIXES
+from models.prediction import POINT_NAMES
+from models.prevalence import check_prevalence
 from models.quiet import import_keras_quietly
 
 OK, NO_DEVICE, WRONG_USAGE, SOME_REFUSED = 0, 1, 2, 3
@@ -60,6 +64,18 @@ def build_parser() -> argparse.ArgumentParser:
     )
     predict.add_argument("--csv", metavar="FILE", help="write the results as CSV; - for standard output")
     predict.add_argument("--heatmaps", type=Path, metavar="DIR", help="write each film with its heatmap as PNG")
+    predict.add_argument(
+        "--operating-point",
+        choices=POINT_NAMES,
+        help="take plain verdicts at this point (default: indeterminate between rule_out and rule_in)",
+    )
+    predict.add_argument(
+        "--prevalence",
+        type=float,
+        metavar="SHARE",
+        help="share of positive films where the films come from, such as 0.1: probabilities, PPV and NPV are for it, "
+        "verdicts stay (default: that of the training films)",
+    )
     predict.set_defaults(command=_predict)
 
     verify = commands.add_parser("verify", help="check every file of a bundle against its digest")
@@ -90,8 +106,18 @@ def build_parser() -> argparse.ArgumentParser:
 def _predict(options: argparse.Namespace) -> int:
     from models.screening import predict_paths
 
+    if options.prevalence is not None:
+        check_prevalence(options.prevalence)
     bundle = load_bundle(options.bundle)
-    refused = predict_paths(bundle, options.paths, engine=options.engine, csv=options.csv, heatmaps=options.heatmaps)
+    refused = predict_paths(
+        bundle,
+        options.paths,
+        engine=options.engine,
+        csv=options.csv,
+        heatmaps=options.heatmaps,
+        operating_point=options.operating_point,
+        prevalence=options.prevalence,
+    )
     return SOME_REFUSED if refused else OK
 
 

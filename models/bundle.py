@@ -20,9 +20,9 @@ from models.calibration import Calibration
 from models.files import digest, fsync
 from models.gate import GATE_FILE, GateThresholds
 from models.head import HeadConfig
-from models.prediction import OperatingPoint
+from models.prediction import INDETERMINATE, OperatingPoint, check_points
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 BUNDLES_VARIABLE: Final = "PNEUMOLENS_BUNDLES"
 """Environment variable: a folder of bundles that is looked into before the product's own."""
 
@@ -66,8 +66,8 @@ class BundleSpec:
         name: the bundle's own name.
         labels: class names in the order of the logits.
         positive: the label that operating points speak of; None for more than two classes.
-        operating_points: see `OperatingPoint`; empty for more than two classes.
-        default_operating_point: the name of the one that verdicts are taken at.
+        operating_points: rule_out, balanced and rule_in, by rising threshold; empty for more than two classes.
+        default_operating_point: the name of the one that metrics of plain verdicts are given at.
         gate: when an image is too unlike the training films to be judged; its plane is in `gate.npz`. None: no gate.
         data: fingerprint, counts and population of the training folder.
         metrics: of the run, each with n and an interval.
@@ -94,8 +94,10 @@ class BundleSpec:
     def __post_init__(self) -> None:
         check_bundle_name(self.name)
         get_backbone(self.backbone.id)
-        if len(set(self.labels)) != len(self.labels) or len(self.labels) < 2:
-            raise ValueError(f"labels must be two or more different names. Received: {self.labels}")
+        if len(set(self.labels)) != len(self.labels) or len(self.labels) < 2 or INDETERMINATE in self.labels:
+            raise ValueError(
+                f"labels must be two or more different names, none of them {INDETERMINATE!r}. Received: {self.labels}"
+            )
         if self.positive is not None and self.positive not in self.labels:
             raise ValueError(f"positive must be one of {self.labels}. Received: {self.positive!r}")
         if len(self.calibration.bias) != len(self.labels):
@@ -103,20 +105,15 @@ class BundleSpec:
         self._check_operating_points()
 
     def _check_operating_points(self) -> None:
-        names = [point.name for point in self.operating_points]
-        if self.positive is None:
-            if names or self.default_operating_point is not None:
-                raise ValueError(f"operating points need a positive label to speak of. Received: {names}")
-        elif len(self.labels) != 2:
+        if self.positive is not None and len(self.labels) != 2:
             raise ValueError(f"positive must be None for more than two labels. Received: {self.positive!r}")
-        elif self.default_operating_point not in names or len(set(names)) != len(names):
-            raise ValueError(
-                f"default_operating_point must be one of different {names}. Received: {self.default_operating_point!r}"
-            )
+        if self.positive is not None and self.calibration.prevalence is None:
+            raise ValueError("calibration must say the prevalence of the films that it was fitted on. Received: None")
+        check_points(self.operating_points, self.default_operating_point, positive=self.positive)
 
     @property
     def operating_point(self) -> OperatingPoint | None:
-        """The one that verdicts are taken at; None for more than two classes."""
+        """The one that metrics of plain verdicts are given at; None for more than two classes."""
         return next((point for point in self.operating_points if point.name == self.default_operating_point), None)
 
 

@@ -18,6 +18,8 @@ from models.refusal import Refusal
 
 GATE_FILE: Final = "gate.npz"
 
+_FEWEST_LEVELS: Final = 32
+
 
 @dataclass(frozen=True)
 class GateThresholds:
@@ -72,7 +74,7 @@ class Gate:
                 "unlike_training_data",
                 f"This film is unlike those that the model was trained on ({distance:.1f} times the usual distance, limit "
                 f"{self.thresholds.unlike:.1f}), so no verdict is given. For films of another hospital, age group or view, "
-                "train on a folder of them.",
+                "train on a folder of them: python -m training train FOLDER --name NAME.",
             )
         return None
 
@@ -100,6 +102,18 @@ class Gate:
                 f"{path.name} must hold mean and deviation (d,), components (k, d) and a positive residual."
             )
         return cls(mean, deviation, components.astype(np.float32), residual, thresholds)
+
+
+def pixel_finding(pixels: NDArray[np.uint8]) -> Refusal | None:
+    """What the pixels `(H, W)` alone tell: a blank page, a drawing or a page of text has few grey levels, a film many."""
+    levels = int(np.count_nonzero(np.bincount(pixels.ravel(), minlength=256)))
+    if levels >= _FEWEST_LEVELS:
+        return None
+    return Refusal(
+        "not_a_radiograph",
+        f"This does not look like a chest radiograph: it has {levels} grey levels, and a film {_FEWEST_LEVELS} or more. Check "
+        "that it is a film and not a drawing, a page of text or a blank picture.",
+    )
 
 
 def plane_distances(

@@ -13,11 +13,11 @@ from models.batching import BATCH_SIZE, SharedEngine
 from models.bundle import Bundle, BundleError, load_bundle
 from models.engines import Engine, Features, load_engine
 from models.files import digest
-from models.gate import Gate
+from models.gate import Gate, pixel_finding
 from models.head import DenseHead, select_pooling
 from models.heatmap import head_heatmap
 from models.network_input import network_input
-from models.prediction import Prediction, take_verdict
+from models.prediction import Prediction, deciding_points, take_verdict
 from models.radiograph import Radiograph
 from models.refusal import Refusal
 
@@ -57,34 +57,39 @@ class Predictor:
         for start in range(0, len(radiographs), BATCH_SIZE):
             batch = radiographs[start : start + BATCH_SIZE]
             films = [network_input(radiograph.pixels, self.engine.backbone.input_size) for radiograph in batch]
-            outcomes += [self._judge(features, heatmap=heatmaps) for features in self._shared.run(films)]
+            for radiograph, features in zip(batch, self._shared.run(films), strict=True):
+                outcomes.append(pixel_finding(radiograph.pixels) or self._judge(features, heatmap=heatmaps))
         return outcomes
 
     def _judge(self, features: Features, *, heatmap: bool) -> Prediction | Refusal:
+        mean = features.pooled[0]
         embedding = select_pooling(features.pooled, self.bundle.spec.head.pooling)
-        probabilities = self.bundle.spec.calibration.probabilities(self._head.logits(embedding[None]))[0]
-        distance = self._distance(features.pooled[0])
+        distance = self._distance(mean)
         finding = self._gate.finding(distance) if self._gate and distance is not None else None
         if finding and finding.code == "not_a_radiograph":
             return finding
-        prediction = self._prediction(probabilities, distance, finding)
+        prediction = self._prediction(self._head.logits(embedding[None])[0], distance, finding)
+        prediction = replace(prediction, embedding=mean)
         return self._with_heatmap(prediction, features.feature_map, embedding) if heatmap else prediction
 
     def _distance(self, embedding: NDArray[np.float32]) -> float | None:
         return float(self._gate.distances(embedding[None])[0]) if self._gate else None
 
-    def _prediction(
-        self, probabilities: NDArray[np.float64], distance: float | None, finding: Refusal | None
-    ) -> Prediction:
+    def _prediction(self, logits: NDArray[np.float32], distance: float | None, finding: Refusal | None) -> Prediction:
         spec = self.bundle.spec
-        verdict = take_verdict(spec.labels, probabilities, positive=spec.positive, operating_point=spec.operating_point)
+        positive = spec.labels.index(spec.positive) if spec.positive else None
+        probabilities = spec.calibration.probabilities(logits[None])[0]
+        points = deciding_points(spec.operating_points)
+        verdict = take_verdict(spec.labels, probabilities, positive=spec.positive, points=points)
         return Prediction(
             labels=spec.labels,
             probabilities=tuple(float(value) for value in probabilities),
             verdict=None if finding else verdict,
             bundle=spec.name,
             positive=spec.positive,
-            operating_point=spec.operating_point,
+            operating_points=spec.operating_points,
+            prevalence=None if positive is None else spec.calibration.prevalence_of(positive),
+            interval=None if positive is None else spec.calibration.interval(logits, positive),
             distance=distance,
             finding=finding,
         )

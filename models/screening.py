@@ -16,7 +16,7 @@ from models.batching import BATCH_SIZE
 from models.bundle import Bundle, BundleError
 from models.files import atomic_path
 from models.heatmap import overlay
-from models.prediction import Prediction
+from models.prediction import Prediction, verdict_values
 from models.predictor import Predictor
 from models.progress import progress_bar
 from models.radiograph import Radiograph, read_radiograph
@@ -36,6 +36,8 @@ def predict_paths(
     engine: str = "auto",
     csv: str | None = None,
     heatmaps: Path | None = None,
+    operating_point: str | None = None,
+    prevalence: float | None = None,
 ) -> int:
     """Judge files and folders, show a table, write what was asked for; return how many files were refused.
 
@@ -43,17 +45,25 @@ def predict_paths(
         engine: one of `models.engines.ENGINES`.
         csv: a file, or "-" for standard output (the table then goes to standard error).
         heatmaps: a folder for the films with their heatmaps, as `<start of the file's name>-<start of its digest>.png`.
+        operating_point: the name of the one that plain verdicts are taken at; None: `indeterminate` is a verdict, too.
+        prevalence: the share of positive films that probabilities are for; None: that of the training films.
     """
     files = find_files(paths)
     if not files:
         raise BundleError(f"There is no file in {', '.join(map(str, paths))}. Name files, or folders that hold some.")
+    if bundle.spec.positive is None and (operating_point or prevalence):
+        raise ValueError(
+            "--operating-point and --prevalence are for bundles of two classes. Received: one of "
+            f"{', '.join(bundle.spec.labels)}"
+        )
     _prepare_places(csv, heatmaps)
     messages = Console(stderr=True)
     with messages.status(f"Loading the bundle {bundle.spec.name} …"):
         predictor = Predictor(bundle, engine=engine)
     outcomes: list[tuple[Path, Outcome]] = []
     with progress_bar(messages, "Reading and judging") as advance:
-        for file, radiograph, outcome in _judge(predictor, files, heatmaps=heatmaps is not None):
+        for file, radiograph, judged in _judge(predictor, files, heatmaps=heatmaps is not None):
+            outcome = _as_asked(judged, operating_point, prevalence)
             if heatmaps and radiograph and isinstance(outcome, Prediction):
                 _write_heatmap(heatmaps, file, radiograph, outcome)
             outcomes.append((file, outcome))
@@ -62,6 +72,14 @@ def predict_paths(
     if csv:
         _write_csv(csv, bundle, outcomes)
     return sum(isinstance(outcome, Refusal) for _, outcome in outcomes)
+
+
+def _as_asked(outcome: Outcome, operating_point: str | None, prevalence: float | None) -> Outcome:
+    if isinstance(outcome, Prediction) and operating_point is not None:
+        outcome = outcome.at_operating_point(operating_point)
+    if isinstance(outcome, Prediction) and prevalence is not None:
+        outcome = outcome.at_prevalence(prevalence)
+    return outcome
 
 
 def _prepare_places(csv: str | None, heatmaps: Path | None) -> None:
@@ -138,9 +156,25 @@ def _show(console: Console, bundle: Bundle, outcomes: Sequence[tuple[Path, Outco
         console.print(f"The first {_SHOWN_ROWS} of {len(outcomes)}; --csv FILE has them all.")
     counts = Counter(o.code if isinstance(o, Refusal) else _verdict(o) for _, o in outcomes)
     console.print(f"{spec.name}: " + ", ".join(f"{count} {name}" for name, count in counts.most_common()), markup=False)
+    _show_values(console, outcomes)
     for file, outcome in outcomes:
         if reason := outcome if isinstance(outcome, Refusal) else outcome.finding:
             console.print(f"{_printable(file)}: {reason.sentence}", style="yellow", markup=False)
+
+
+def _show_values(console: Console, outcomes: Sequence[tuple[Path, Outcome]]) -> None:
+    """The prevalence that the table speaks of, with the predictive values of its verdicts."""
+    first = next((outcome for _, outcome in outcomes if isinstance(outcome, Prediction)), None)
+    if first is None or first.positive is None or first.prevalence is None:
+        return
+    ppv, npv = verdict_values(first.deciding_points, first.prevalence)
+    negative = first.labels[1 - first.labels.index(first.positive)]
+    console.print(
+        f"Probabilities are for films of which {first.prevalence:.1%} are {first.positive}. There, the verdict "
+        f"{first.positive} is right in {ppv:.1%} (PPV) and {negative} in {npv:.1%} (NPV), after the sensitivity and "
+        "specificity measured in cross-validation.",
+        markup=False,
+    )
 
 
 def _verdict(prediction: Prediction) -> str:

@@ -20,6 +20,7 @@ def csv_header(labels: Sequence[str]) -> list[str]:
 
 def csv_row(file: str, outcome: Prediction | Refusal, labels: Sequence[str], bundle: str) -> list[str]:
     """One row: a refused file has its code, and neither verdict nor probabilities; a withheld verdict, code and probabilities.
+    Between rule-out and rule-in the verdict is `indeterminate`, without a code.
 
     In a file's name, bytes that are not UTF-8 and carriage returns, which `csv` leaves unquoted, are written as escapes,
     so that the table can always be saved and read again.

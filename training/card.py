@@ -162,7 +162,7 @@ def _confusion(counts: Sequence[Sequence[int]], labels: Sequence[str]) -> str:
     rows = ["| truth ↓ verdict → | " + " | ".join(labels) + " |", "|---|" + "--:|" * len(labels)]
     rows += [
         f"| **{label}** | " + " | ".join(f"{count:,}" for count in row) + " |"
-        for label, row in zip(labels, counts, strict=True)
+        for label, row in zip(labels, counts, strict=False)  # the verdict may be none of the labels
     ]
     return "\n".join(rows) + "\n"
 
@@ -175,21 +175,31 @@ def _operating_points(report: Mapping[str, Any]) -> str:
     points = report["operating_points"]
     if not points:
         return ""
-    rows = ["| operating point | threshold | sensitivity | specificity |", "|---|--:|---|---|"]
+    rows = ["| operating point | threshold | sensitivity | specificity | promise |", "|---|--:|---|---|---|"]
     for point in points:
         shares = " | ".join(
             "{:.3f} ({:.3f}\N{EN DASH}{:.3f})".format(*point[name]) for name in ("sensitivity", "specificity")
         )
-        rows.append(f"| {point['name']} | {point['threshold']:.4f} | {shares} |")
+        rows.append(f"| {point['name']} | {point['threshold']:.4f} | {shares} | {_promise(point)} |")
     others = [point for point in points if point["name"] != report["default_operating_point"]]
     tables = "\n".join(
         f"Verdicts at *{point['name']}*:\n\n{_confusion(point['confusion'], report['labels'])}" for point in others
     )
     return (
-        f"## Operating points\n\nThe verdict is {report['positive']} where its probability reaches the threshold. "
-        "*balanced* has the greatest sum of sensitivity and specificity; *sensitive* is the highest threshold with a "
-        "sensitivity of 0.95 or more.\n\n" + "\n".join(rows) + f"\n\n{tables}"
+        f"## Operating points\n\nThe verdict is {report['positive']} where its probability reaches *rule_in*, the other label "
+        "where it stays below *rule_out*, and between them **indeterminate: refer to a reader**. *balanced* has the greatest "
+        "sum of sensitivity and specificity; the metrics above are for plain verdicts at it.\n\n"
+        + "\n".join(rows)
+        + "\n\nWhat is promised holds on new patients of the same kind with 95 % confidence: the one-sided lower bound on "
+        "out-of-fold predictions, with films of one patient counted as alike. The target is 0.95, or half of the errors "
+        "to be expected at *balanced* where that is stricter.\n\nThe verdicts that this bundle gives, out of fold:\n\n"
+        f"{_confusion(report['zone'], [*report['labels'], 'indeterminate'])}\n{tables}"
     )
+
+
+def _promise(point: Mapping[str, Any]) -> str:
+    what = {"rule_out": "sensitivity", "rule_in": "specificity"}
+    return "none" if point["promise"] is None else f"{what[point['name']]} ≥ {point['promise']:.3f}"
 
 
 def _batches(batches: Mapping[str, Any] | None) -> str:

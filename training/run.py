@@ -154,6 +154,7 @@ def _report(run: Run, found: Findings) -> dict[str, Any]:
         "operating_points": [
             {**asdict(point), "confusion": run.judged.confusion(point).tolist()} for point in run.points
         ],
+        "zone": run.judged.zone(run.points).tolist() if run.points else None,
         "gate": {**asdict(run.gate.thresholds), "largest_distance": float(run.distances.max()), "n": len(run.distances)},
         "out_of_fold": metrics_json(found.out_of_fold.metrics),
         **{name: value for name, value in found.out_of_fold.as_json().items() if name != "metrics"},

@@ -187,7 +187,8 @@ def _judgement(
     spec: BundleSpec, logits: NDArray[np.float32], gate: Gate | None, pooled: NDArray[np.float32]
 ) -> Judgement:
     point, probabilities = spec.operating_point, spec.calibration.probabilities(logits)
-    taken = [take_verdict(spec.labels, row, positive=spec.positive, operating_point=point) for row in probabilities]
+    points = (point,) if point else ()
+    taken = [take_verdict(spec.labels, row, positive=spec.positive, points=points) for row in probabilities]
     verdicts = np.array([spec.labels.index(verdict) for verdict in taken], dtype=np.int64)
     withheld = float((gate.distances(pooled[:, 0]) > gate.thresholds.unlike).mean()) if gate else None
     return Judgement(logits, verdicts, withheld)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from models.calibration import Calibration
-from models.prediction import OperatingPoint, take_verdict
+from models.prediction import INDETERMINATE, OperatingPoint, deciding_points, take_verdict
 from training.bootstrap import DRAWS, Estimate, bootstrap
 from training.calibrate import fit_calibration
 from training.folds import BatchFold
@@ -83,10 +83,8 @@ class Judged:
 
     def verdicts(self, operating_point: OperatingPoint | None) -> NDArray[np.int64]:
         """The verdict on each image, `(n,)` class indices, whatever the gate says."""
-        labels = [
-            take_verdict(self.labels, row, positive=self.positive, operating_point=operating_point)
-            for row in self.probabilities
-        ]
+        points = (operating_point,) if operating_point else ()
+        labels = [take_verdict(self.labels, row, positive=self.positive, points=points) for row in self.probabilities]
         return np.array([self.labels.index(label) for label in labels], dtype=np.int64)
 
     def confidence(self, operating_point: OperatingPoint | None) -> NDArray[np.float64]:
@@ -98,6 +96,16 @@ class Judged:
     def confusion(self, operating_point: OperatingPoint | None) -> NDArray[np.int64]:
         """Counts `(classes, classes)`, truth in rows, verdicts in columns."""
         return confusion(self.truth, self.verdicts(operating_point), self.labels)
+
+    def zone(self, points: Sequence[OperatingPoint]) -> NDArray[np.int64]:
+        """Counts `(2, 3)` of the verdicts that a bundle gives: truth in rows; the labels, then indeterminate, in columns."""
+        deciding = deciding_points(points)
+        names = (*self.labels, INDETERMINATE)
+        said = [
+            names.index(take_verdict(self.labels, row, positive=self.positive, points=deciding))
+            for row in self.probabilities
+        ]
+        return np.asarray(confusion(self.truth, np.asarray(said), names), dtype=np.int64)[: len(self.labels)]
 
 
 def calibrate(
@@ -124,7 +132,7 @@ def calibrate(
     uncalibrated = Calibration.identity(len(labels)).probabilities(logits[every])
     people = [patients[index] for index in every]
     judged = Judged(truth[every], probabilities[every], people, labels, positive, uncalibrated)
-    return fit_calibration(logits[every], truth[every]), judged
+    return fit_calibration(logits[every], truth[every], people), judged
 
 
 def calibration_gain(judged: Judged, *, draws: int = DRAWS) -> Metrics:
@@ -149,16 +157,17 @@ def calibration_gain(judged: Judged, *, draws: int = DRAWS) -> Metrics:
 
 
 def operating_points(judged: Judged, *, draws: int = DRAWS) -> tuple[OperatingPoint, ...]:
-    """The bundle's thresholds with the sensitivity and specificity they had; none for more than two classes."""
+    """The points rule_out, balanced and rule_in with what they gave; none for more than two classes."""
     if judged.positive is None:
         return ()
     points = []
-    for name, threshold in choose_operating_points(judged.is_positive, judged.positive_probability).items():
-        verdict = judged.positive_probability >= threshold
+    chosen = choose_operating_points(judged.is_positive, judged.positive_probability, judged.patients)
+    for name, choice in chosen.items():
+        verdict = judged.positive_probability >= choice.threshold
         metrics = verdict_metrics(judged.is_positive, verdict, judged.patients, draws=draws)
         sensitivity = _triple(metrics["sensitivity"], verdict[judged.is_positive])
         specificity = _triple(metrics["specificity"], ~verdict[~judged.is_positive])
-        points.append(OperatingPoint(name, threshold, sensitivity, specificity))
+        points.append(OperatingPoint(name, choice.threshold, sensitivity, specificity, choice.promise))
     return tuple(points)
 
 

@@ -10,8 +10,8 @@ TEXT = """
 PneumoLens estimates from a frontal chest radiograph how probable each class of its training data is. It is made for
 **research and education**: to study what such models can and cannot do, and to train one on films of your own.
 
-It is **not a medical device**. It gives no diagnosis, and no decision on a patient may rest on it. A probability below the
-operating point does not exclude disease.
+It is **not a medical device**. It gives no diagnosis, and no decision on a patient may rest on it. A probability below
+rule-out does not exclude disease.
 
 ## What it knows, and what it does not
 - It has seen only films like those it was trained on{population}. On others (adults, other hospitals, other machines,
@@ -19,8 +19,12 @@ operating point does not exclude disease.
   radiographs from elsewhere.
 - It knows only its classes ({labels}). Every film gets a share of these, whatever else it may show.
 - {gate}
-- The share of diseased films in the training data was that of a collection, not that of a clinic. Predictive values do not
-  carry over.
+- The share of diseased films in the training data was that of a collection, not that of a clinic. Say on the Screen page what
+  it is where your films come from: probability, PPV and NPV follow by Bayes' rule (Saerens et al. 2002), which holds where
+  films of either class look as they did in training. Verdicts do not move with it.
+- Between the operating points rule-out and rule-in it gives no label: **indeterminate, refer to a reader**.
+- The interval of a probability tells how well its calibration is known (a bootstrap over patients), and not how strange
+  the film is.
 
 ## What the heatmap is
 The heatmap shows which places of the film raised the score of the class: Grad-CAM (Selvaraju et al. 2017), on a grid as

@@ -7,7 +7,7 @@ import streamlit as st
 
 from app import drawing
 from app.session import loading_model, served_bundle
-from app.wording import batch_rows, described, gate_sentence, interval, metric_rows
+from app.wording import batch_rows, described, gate_sentence, interval, metric_rows, point_name, points_sentence
 from models.backbones import get_backbone
 from models.prediction import OperatingPoint
 
@@ -30,6 +30,7 @@ def main() -> None:
         st.header("Operating points", anchor=False)
         st.table([point_row(point) for point in spec.operating_points], hide_index=True)
         st.caption("Chosen and measured on out-of-fold predictions, with 95 % patient-clustered bootstrap intervals.")
+        st.markdown(points_sentence(spec.operating_points))
     st.header("Films unlike the training films", anchor=False)
     st.markdown(gate_sentence(spec.gate))
     show_metrics()
@@ -61,9 +62,9 @@ def identity() -> list[tuple[str, str]]:
 
 def point_row(point: OperatingPoint) -> dict[str, str]:
     """An operating point as a row."""
-    default = " (verdicts)" if point.name == spec.default_operating_point else ""
+    default = " (metrics)" if point.name == spec.default_operating_point else ""
     return {
-        "Operating point": point.name + default,
+        "Operating point": point_name(point.name) + default,
         "Threshold": f"{point.threshold:.3f}",
         "Sensitivity (95 % interval)": interval(*point.sensitivity),
         "Specificity (95 % interval)": interval(*point.specificity),

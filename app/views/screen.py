@@ -6,13 +6,22 @@ from concurrent.futures import Future
 import streamlit as st
 
 from app import drawing
+from app.references import Reference, similar
 from app.samples import read_sample, sample_names
-from app.screening import MAX_FILES, Screened, as_csv, count_outcomes, draw, screen
-from app.session import desk, loading_model, served_bundle
-from app.wording import film_facts, heatmap_caption, percent, point_sentence, population_sentence
+from app.screening import MAX_FILES, Screened, as_csv, at_prevalence, count_outcomes, draw, screen
+from app.session import desk, loading_model, reference_films, served_bundle
+from app.wording import (
+    distance_fact,
+    film_facts,
+    heatmap_caption,
+    percent,
+    points_sentence,
+    population_sentence,
+    prevalence_sentence,
+)
 from models.backbones.weights import WeightsError
 from models.bundle import BundleError
-from models.prediction import Prediction
+from models.prediction import Prediction, deciding_points
 from models.predictor import Predictor
 from models.refusal import Refusal
 
@@ -35,8 +44,9 @@ def main() -> None:
         take_in(waiting, loading)
         show_model_status(loading)
     if desk().results:
-        show_overview()
-        show_cards()
+        prevalence = ask_prevalence() if spec.positive else None
+        show_overview([at_prevalence(result, prevalence) for result in desk().results.values()])
+        show_cards(prevalence, reference_films(wait_for(loading)))
 
 
 def introduction() -> str:
@@ -120,10 +130,36 @@ def show_model_status(loading: "Future[Predictor]") -> None:
     status()
 
 
-def show_overview() -> None:
-    """Counts, the table of all films, and the CSV file."""
-    results = list(desk().results.values())
+def ask_prevalence() -> float | None:
+    """The share of positive films where the films come from; None: as in the training films. It says what follows."""
     st.header("Results", anchor=False)
+    trained = trained_prevalence()
+    entry, words = st.columns([2, 3], vertical_alignment="bottom", gap="medium")
+    with entry:
+        asked = st.number_input(
+            f"Share of {spec.positive} where the films come from, %",
+            min_value=0.1,
+            max_value=99.9,
+            value=None,
+            step=1.0,
+            format="%.1f",
+            placeholder=f"{100 * trained:.1f}, as in training",
+        )
+        share = trained if asked is None else asked / 100
+        points = deciding_points(spec.operating_points)
+        words.caption(prevalence_sentence(points, spec.labels, str(spec.positive), share, trained=asked is None))
+    return None if asked is None else share
+
+
+def trained_prevalence() -> float:
+    """The share of positive films that the bundle's probabilities are for."""
+    return spec.calibration.prevalence_of(spec.labels.index(str(spec.positive))) or 0.5
+
+
+def show_overview(results: Sequence[Screened]) -> None:
+    """Counts, the table of all films, and the CSV file."""
+    if not spec.positive:
+        st.header("Results", anchor=False)
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="overview"):
         st.html(drawing.counts(count_outcomes(results, spec.labels).items()), width="content")
         with st.container(horizontal=True, width="content"):
@@ -136,8 +172,8 @@ def show_overview() -> None:
                 on_click="ignore",
             )
             st.button("Clear all", on_click=desk().clear)
-    if spec.operating_point:
-        st.caption(point_sentence(spec.operating_point))
+    if spec.operating_points:
+        st.caption(points_sentence(spec.operating_points))
     if len(results) > 1:
         st.dataframe(
             [table_row(result) for result in results],
@@ -166,14 +202,15 @@ def table_row(result: Screened) -> dict[str, str]:
     }
 
 
-def show_cards() -> None:
+def show_cards(prevalence: float | None, references: Sequence[Reference]) -> None:
     """A card for each film, some at a time."""
-    for key, result in desk().shown(CARDS):
+    for key, judged in desk().shown(CARDS):
+        result = at_prevalence(judged, prevalence)
         with st.container(border=True):
             if isinstance(result.outcome, Refusal):
                 st.html(drawing.refusal(result.name, result.outcome))
             else:
-                show_card(key, result, result.outcome)
+                show_card(key, result, result.outcome, similar(result.outcome, result.sha256, references))
     total = len(desk().results)
     if total > CARDS:
         show_pager(total)
@@ -192,14 +229,16 @@ def show_pager(total: int) -> None:
         st.button("Next", on_click=turn, args=(1,), disabled=first + CARDS >= total)
 
 
-def show_card(key: str, result: Screened, prediction: Prediction) -> None:
+def show_card(key: str, result: Screened, prediction: Prediction, references: Sequence[Reference]) -> None:
     """One judged film: the picture, and the reading beside it."""
     st.html(drawing.file_name(result.name))
     picture, reading = st.columns([3, 2], gap="medium")
     with reading:
-        st.html(drawing.reading(prediction, spec.operating_points))
+        st.html(drawing.reading(prediction))
         if result.film:
-            st.html(drawing.definitions(film_facts(result.film)))
+            st.html(drawing.definitions(distance_fact(prediction, spec.gate) + film_facts(result.film)))
+        if references:
+            st.html(drawing.similar_films((one.name, one.label, one.jpeg) for one in references))
     with picture:
         show_film(f"film_{widget_key(key)}", result, prediction)
 

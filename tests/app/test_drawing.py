@@ -10,30 +10,39 @@ from app import drawing
 from app.screening import Film
 from app.wording import (
     described,
+    distance_fact,
     film_facts,
     heatmap_caption,
     percent,
-    point_sentence,
+    points_sentence,
     population_sentence,
+    prevalence_sentence,
     verdict_sentence,
 )
-from models.prediction import OperatingPoint, Prediction
+from models.gate import GateThresholds
+from models.prediction import INDETERMINATE, OperatingPoint, Prediction
 from models.refusal import Refusal
 
-BALANCED = OperatingPoint("balanced", 0.61, (0.97, 0.96, 0.98), (0.95, 0.93, 0.97))
-SENSITIVE = OperatingPoint("sensitive", 0.3, (0.99, 0.98, 1.0), (0.9, 0.88, 0.92))
+POINTS = (
+    OperatingPoint("rule_out", 0.3, (0.99, 0.98, 1.0), (0.9, 0.88, 0.92), promise=0.98765),
+    OperatingPoint("balanced", 0.61, (0.97, 0.96, 0.98), (0.95, 0.93, 0.97)),
+    OperatingPoint("rule_in", 0.9, (0.91, 0.90, 0.92), (0.99, 0.98, 1.0), promise=0.97),
+)
 HOSTILE = '"><img src=x onerror=alert(1)><b>'
 
 
 def two_classes(probability: float, *, positive: str = "PNEUMONIA") -> Prediction:
-    verdict = positive if probability >= BALANCED.threshold else "NORMAL"
+    decided = positive if probability >= 0.9 else "NORMAL"
+    verdict = INDETERMINATE if 0.3 <= probability < 0.9 else decided
     return Prediction(
         labels=("NORMAL", positive),
         probabilities=(1 - probability, probability),
         verdict=verdict,
         bundle="default",
         positive=positive,
-        operating_point=BALANCED,
+        operating_points=POINTS,
+        prevalence=0.74,
+        interval=(0.9 * probability, probability + 0.1 * (1 - probability)),
     )
 
 
@@ -62,16 +71,18 @@ def test_no_probability_is_shown_as_a_certainty(probability: float, text: str) -
 
 
 def test_the_verdict_names_its_operating_point() -> None:
-    assert verdict_sentence(two_classes(0.61)) == "Reaches the operating point “balanced”: PNEUMONIA"
-    assert verdict_sentence(two_classes(0.60)) == "Stays below the operating point “balanced”: NORMAL"
+    assert verdict_sentence(two_classes(0.9)) == "Reaches rule-in: PNEUMONIA"
+    assert verdict_sentence(two_classes(0.29)) == "Stays below rule-out: NORMAL"
+    assert verdict_sentence(two_classes(0.5)) == "Indeterminate: refer to a reader"
+    assert verdict_sentence(two_classes(0.5).at_operating_point("balanced")) == "Stays below balanced: NORMAL"
 
 
 def test_a_withheld_verdict_is_neither_label() -> None:
     finding = Refusal("unlike_training_data", "This film is unlike those.")
     prediction = replace(two_classes(0.9), verdict=None, finding=finding)
-    html = drawing.reading(prediction, (BALANCED,))
+    html = drawing.reading(prediction)
     assert verdict_sentence(prediction).startswith("No verdict")
-    assert "operating point “" not in html
+    assert "Reaches" not in html
     assert "pl-reached" not in html
     assert finding.sentence in html
     assert finding.code in html
@@ -80,24 +91,54 @@ def test_a_withheld_verdict_is_neither_label() -> None:
 def test_more_than_two_classes_have_a_likeliest_one_and_a_bar_each() -> None:
     prediction = Prediction(labels=("A", "B", "C"), probabilities=(0.2, 0.5, 0.3), verdict="B", bundle="three")
     assert verdict_sentence(prediction) == "Likeliest of 3 classes: B"
-    html = drawing.reading(prediction, ())
+    html = drawing.reading(prediction)
     assert html.count("pl-track") == 3
     assert [f"width:{100 * p:.2f}%" in html for p in prediction.probabilities] == [True] * 3
 
 
-def test_the_bar_marks_the_operating_point_and_shows_the_other_one() -> None:
-    html = drawing.reading(two_classes(0.8), (BALANCED, SENSITIVE))
-    assert "width:80.00%" in html
-    assert 'class="pl-mark" style="left:61.00%"' in html
-    assert 'class="pl-tick" style="left:30.00%"' in html
-    assert "balanced 61.0 %" in html
+def test_the_bar_shows_the_zone_and_the_interval() -> None:
+    html = drawing.reading(two_classes(0.8))
+    assert '<b style="width:80.00%">' in html
+    assert 'class="pl-zone" style="left:30.00%;width:60.00%"' in html
+    assert 'class="pl-interval" style="left:min(72.00%, 100% - 4px);width:10.00%"' in html
+    assert "Indeterminate from 30.0 % (rule-out) to 90.0 % (rule-in)" in html
+    assert "95 % interval of the calibration: 72.0 % to 82.0 %" in html
+    assert "pl-doubtful" in html
 
 
-def test_the_operating_point_is_explained_with_what_it_gave() -> None:
-    text = point_sentence(BALANCED)
-    assert "61.0 %" in text
-    assert "sensitivity of 97.0 %" in text
-    assert "specificity of 95.0 %" in text
+def test_the_zone_moves_with_the_prevalence() -> None:
+    html = drawing.reading(two_classes(0.8).at_prevalence(0.1))
+    assert "Indeterminate from 1.6 % (rule-out) to 26.0 % (rule-in)" in html
+    assert "Indeterminate: refer to a reader" in html
+
+
+def test_a_plain_verdict_has_no_zone() -> None:
+    html = drawing.reading(two_classes(0.8).at_operating_point("balanced"))
+    assert "width:0.00%" in html
+    assert "Operating point balanced at 61.0 %" in html
+
+
+def test_the_points_are_explained_with_what_they_promise() -> None:
+    text = points_sentence(POINTS)
+    assert "sensitivity of 98.7 % or more" in text  # rounded down
+    assert "specificity of 97.0 % or more" in text
+
+
+def test_predictive_values_are_told_for_the_prevalence() -> None:
+    ends = (POINTS[0], POINTS[-1])
+    text = prevalence_sentence(ends, ("NORMAL", "PNEUMONIA"), "PNEUMONIA", 0.1, trained=False)
+    assert "films of which 10.0 % are PNEUMONIA (by prior-shift correction" in text
+    assert "verdict PNEUMONIA, 91.0 are PNEUMONIA (PPV)" in text  # 91 of 91 + 9
+    assert "verdict NORMAL, 99.9 are NORMAL (NPV)" in text  # 810 of 810 + 1
+
+
+@pytest.mark.parametrize(
+    ("distance", "limits", "told"), [(0.7, True, "0.7 times the usual; a verdict up to 2.0"), (0.7, False, "")]
+)
+def test_the_distance_is_told_where_there_is_a_gate(distance: float, limits: bool, told: str) -> None:
+    gate = GateThresholds(2.0, 8.0, (0.02, 0.01, 0.03)) if limits else None
+    facts = distance_fact(replace(two_classes(0.1), distance=distance), gate)
+    assert [value for _, value in facts] == ([told] if told else [])
 
 
 @pytest.mark.parametrize(
@@ -107,12 +148,19 @@ def test_the_operating_point_is_explained_with_what_it_gave() -> None:
         drawing.refusal(HOSTILE, Refusal("damaged", HOSTILE)),
         drawing.definitions([(HOSTILE, HOSTILE)]),
         drawing.counts([(HOSTILE, 1)]),
-        drawing.reading(two_classes(0.8, positive=HOSTILE), (BALANCED,)),
+        drawing.reading(two_classes(0.95, positive=HOSTILE)),
         drawing.model_status(HOSTILE, ready=True),
     ],
 )
 def test_names_of_files_and_classes_stay_text(html: str) -> None:
     assert "img" not in tags(html)
+    assert "&lt;img" in html
+
+
+def test_similar_films_are_pictures_with_their_class() -> None:
+    html = drawing.similar_films([("normal_1.jpeg", HOSTILE, b"jpeg")])
+    assert tags(html).count("img") == 1
+    assert 'alt="Synthetic film normal_1.jpeg"' in html
     assert "&lt;img" in html
 
 

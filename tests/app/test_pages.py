@@ -6,7 +6,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.samples import read_sample, sample_names
 from app.screening import MAX_FILES
-from app.wording import HEATMAP_CAPTION, NOTICE, percent
+from app.wording import HEATMAP_CAPTION, NOTICE, percent, verdict_sentence
 from models.bundle import BundleSpec, load_bundle
 from models.gate import GateThresholds
 from models.prediction import Prediction
@@ -47,7 +47,10 @@ def test_a_film_gets_a_probability_a_verdict_and_a_heatmap(open_app: OpenApp, ma
     assert isinstance(result.outcome, Prediction)
     page = html(app)
     assert percent(result.outcome.probability("PNEUMONIA")).replace("<", "&lt;").replace(">", "&gt;") in page
-    assert f"operating point “{result.outcome.operating_point.name}”: {result.outcome.verdict}" in page
+    assert verdict_sentence(result.outcome) in page
+    assert "Indeterminate from" in page
+    assert "times the usual; a verdict up to" in page
+    assert page.count('alt="Synthetic film ') == 3
     assert "300 × " in page
     assert len(pictures(app)) == 1
     assert any(caption.value.startswith(HEATMAP_CAPTION) for caption in app.caption)
@@ -105,6 +108,30 @@ def test_a_sample_is_one_click_away(open_app: OpenApp) -> None:
     assert result.film.format == "DICOM"
 
 
+def test_a_prevalence_moves_probabilities_and_no_verdict(open_app: OpenApp, make_film: MakeFilm) -> None:
+    app = upload(open_app(), ("a.png", make_film(1)), ("b.png", make_film(5)))
+    before = app.dataframe[0].value
+    assert "as in the training films" in "".join(caption.value for caption in app.caption)
+    outcomes = [result.outcome for result in app.session_state["desk"].results.values()]
+    app.number_input[0].set_value(1.0).run()
+    assert not app.exception
+    after = app.dataframe[0].value
+    assert list(after["Verdict"]) == list(before["Verdict"])
+    assert list(after["p(PNEUMONIA)"]) == [
+        percent(one.at_prevalence(0.01).probability("PNEUMONIA")) for one in outcomes
+    ]
+    assert "films of which 1.0 % are PNEUMONIA (by prior-shift correction" in "".join(c.value for c in app.caption)
+    assert [result.outcome for result in app.session_state["desk"].results.values()] == outcomes
+
+
+def test_a_sample_is_never_its_own_likeness(open_app: OpenApp) -> None:
+    name = sample_names()[0]
+    app = open_app()
+    app.button(key=f"sample_{name}").click().run()
+    assert f'alt="Synthetic film {name}"' not in html(app)
+    assert html(app).count('alt="Synthetic film ') == 3
+
+
 def test_results_are_there_after_a_look_at_another_page(open_app: OpenApp, make_film: MakeFilm) -> None:
     app = upload(open_app(), ("film.png", make_film()))
     app.switch_page("views/model.py").run()
@@ -144,7 +171,8 @@ def test_three_classes_have_a_bar_each_and_no_operating_point(
     page = html(app)
     assert page.count('class="pl-class') == len(spec.labels)
     assert "Likeliest of 3 classes" in page
-    assert "operating point “" not in page
+    assert "Indeterminate from" not in page
+    assert not app.number_input
     app.switch_page("views/model.py").run()
     assert not app.exception
     assert "not assessable" in app.table[0].value.to_string()
@@ -181,7 +209,7 @@ def test_the_model_page_shows_points_metrics_and_make(open_app: OpenApp) -> None
     app = open_app().switch_page("views/model.py").run()
     assert not app.exception
     points, metrics = app.table[0].value, app.table[1].value
-    assert len(points) == len(spec.operating_points) == 2
+    assert len(points) == len(spec.operating_points) == 3
     auroc = spec.metrics["out_of_fold"]["auroc"]
     assert metrics.loc[metrics["Metric"] == "AUROC", "Value (95 % interval)"].item().startswith(f"{auroc['value']:.3f}")
     assert f"{auroc['n']:,}" in metrics.loc[metrics["Metric"] == "AUROC", "Images"].item()
@@ -203,8 +231,12 @@ def test_the_about_page_says_what_this_is_not(open_app: OpenApp) -> None:
     assert "CC BY 4.0" in text
 
 
-def test_every_sample_gets_the_verdict_of_its_name(open_app: OpenApp) -> None:
+def test_samples_get_the_verdict_of_their_names_or_none(open_app: OpenApp) -> None:
+    """A mean of a dozen films may lie too far from real ones for a verdict, but never gets the wrong one."""
     names = sample_names()
     app = upload(open_app(), *((name, read_sample(name)) for name in names))
     assert not app.exception
-    assert list(app.dataframe[0].value["Verdict"]) == [name.split("_")[0].upper() for name in names]
+    verdicts = list(app.dataframe[0].value["Verdict"])
+    named = [name.split("_")[0].upper() for name in names]
+    assert all(verdict in (label, "None") for verdict, label in zip(verdicts, named, strict=True))
+    assert {label: verdicts.count(label) >= 3 for label in named} == dict.fromkeys(named, True)

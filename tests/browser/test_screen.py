@@ -60,7 +60,7 @@ def test_films_of_three_kinds_and_their_csv(open_page: OpenPage, films: list[Pat
     page = open_page()
     upload(page, *films)
     expect(page.locator(".pl-verdict")).to_have_count(2)
-    expect(page.get_by_text("Reaches the operating point “balanced”: PNEUMONIA").first).to_be_visible()
+    expect(page.get_by_text("Reaches rule-in: PNEUMONIA").first).to_be_visible()
     expect(page.get_by_text("DICOM", exact=True)).to_be_visible()
     expect(page.get_by_text("This is not an image that can be read here.")).to_be_visible()
     expect(page.locator(".pl-refusal code")).to_have_text("not_an_image")
@@ -97,6 +97,25 @@ def test_the_slider_changes_the_picture_alone(open_page: OpenPage, films: list[P
     assert picture.get_attribute("src") != before
     assert page.locator(".pl-probability").first.inner_text() == reading
     assert apart(picture, below) == distance, "the card below has jumped"
+
+
+def test_a_prevalence_is_asked_for_and_moves_no_verdict(open_page: OpenPage, films: list[Path]) -> None:
+    page = open_page(width=390, height=800)
+    upload(page, films[0])
+    settle(page)
+    verdict = page.locator(".pl-verdict").inner_text()
+    zone = page.locator(".pl-zone").bounding_box()
+    page.get_by_label("Share of PNEUMONIA where the films come from, %").fill("1")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("films of which 1.0 % are PNEUMONIA (by prior-shift correction")).to_be_visible()
+    settle(page)
+    moved = page.locator(".pl-zone").bounding_box()
+    assert zone is not None
+    assert moved is not None
+    assert moved["x"] < zone["x"]
+    assert page.locator(".pl-verdict").inner_text() == verdict
+    expect(page.get_by_role("img", name="Synthetic film")).to_have_count(3)
+    assert sideways(page) == 0
 
 
 def test_the_name_of_a_file_is_never_markup(open_page: OpenPage, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from models.bundle import (
     load_bundle,
     save_bundle,
 )
+from models.calibration import Calibration
 from models.prediction import OperatingPoint
 
 HEAD = b"numbers of a head"
@@ -229,12 +230,20 @@ def test_a_bundle_that_is_not_there_is_named_with_those_that_are(folder: Path) -
         {"default_operating_point": None},
         {"operating_points": ()},
         {"operating_points": (OperatingPoint("balanced", 0.5, (1, 1, 1), (1, 1, 1)),) * 2},
+        {"calibration": Calibration("platt", 0.7, (0.0, -0.4))},
+        {"labels": ("indeterminate", "PNEUMONIA")},
         {"name": "a/b"},
     ],
 )
 def test_an_impossible_bundle_cannot_be_described(changes: dict[str, Any], spec: BundleSpec) -> None:
     with pytest.raises(ValueError, match="Received"):
         replace(spec, **changes)
+
+
+def test_points_out_of_order_are_an_error(spec: BundleSpec) -> None:
+    first, *others = spec.operating_points
+    with pytest.raises(ValueError, match="must be rule_out, balanced, rule_in, by rising threshold"):
+        replace(spec, operating_points=(replace(first, threshold=0.9), *others))
 
 
 def test_three_labels_can_have_no_operating_point(spec: BundleSpec) -> None:

@@ -142,10 +142,43 @@ def test_csv_on_standard_output_is_nothing_but_csv(
     assert not [line for line in run.err.splitlines() if "Warning" in line or "0000 00:00" in line or "cuda" in line]
 
 
+def _predict(film: Path, *options: str) -> list[str]:
+    """The one row of a CSV file."""
+    table = film.with_suffix(".csv")
+    assert main(["predict", str(film), "--bundle", "two", "--csv", str(table), *options]) == 0
+    _, row = _rows(table.read_text(encoding="utf-8"))
+    return row
+
+
+def test_a_prevalence_moves_the_probability_and_no_verdict(
+    films: list[Radiograph], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, film in enumerate(films):
+        path = _save(film, tmp_path / f"{number}.png")
+        trained, rare = _predict(path), _predict(path, "--prevalence", "0.1")
+        assert rare[1] == trained[1]
+        odds, moved = (float(row[4]) / float(row[3]) for row in (trained, rare))
+        assert moved == pytest.approx(odds / 9, rel=1e-3)  # the films of this bundle's calibration were half positive
+    told = " ".join(capsys.readouterr().out.split())
+    assert "films of which 50.0% are PNEUMONIA" in told
+    assert "films of which 10.0% are PNEUMONIA" in told
+    assert "is right in 50.0% (PPV)" in told  # sensitivity 0.9, specificity 0.9, one in ten
+    assert "in 98.8% (NPV)" in told
+
+
+def test_a_plain_verdict_can_be_asked_for(films: list[Radiograph], tmp_path: Path) -> None:
+    for number, film in enumerate(films):
+        row = _predict(_save(film, tmp_path / f"{number}.png"), "--operating-point", "rule_in")
+        assert row[1] == ("PNEUMONIA" if float(row[4]) >= 0.7 else "NORMAL")
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
         (["predict", "EMPTY"], "There is no file in"),
+        (["predict", "EMPTY", "--prevalence", "74"], "prevalence must be a share between 0 and 1, both excluded"),
+        (["predict", "SOME", "--bundle", "three", "--prevalence", "0.1"], "are for bundles of two classes"),
+        (["predict", "SOME", "--bundle", "three", "--operating-point", "rule_in"], "are for bundles of two classes"),
         (["predict", "EMPTY", "--bundle", "absent"], "no bundle named 'absent'. There are: "),
         (["predict", "EMPTY", "--bundle", "../two"], "A bundle's name must be"),
         (["verify", "absent"], "no bundle named 'absent'"),

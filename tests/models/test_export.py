@@ -94,8 +94,9 @@ def test_the_exported_network_judges_like_the_predictor(
         [probabilities] = judge(film.pixels[None, :, :, None])
         assert probabilities == pytest.approx(prediction.probabilities, abs=1e-3)
         assert probabilities.dtype == np.float32
-        positive = probabilities[1] >= prediction.operating_point.threshold
-        assert prediction.verdict == ("PNEUMONIA" if positive else "NORMAL")
+        plain = prediction.at_operating_point("balanced")
+        positive = probabilities[1] >= plain.deciding_points[0].threshold
+        assert plain.verdict == ("PNEUMONIA" if positive else "NORMAL")
 
 
 @pytest.mark.parametrize(

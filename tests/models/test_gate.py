@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from models.bundle import BUNDLES_VARIABLE, HEAD_FILE, BundleError, BundleSpec, load_bundle, save_bundle
-from models.gate import GATE_FILE, Gate, GateThresholds
+from models.gate import GATE_FILE, Gate, GateThresholds, pixel_finding
 from models.prediction import Prediction
 from models.predictor import Predictor
 from models.radiograph import Radiograph, read_radiograph
@@ -68,6 +68,24 @@ def test_a_damaged_gate_is_an_error(tmp_path: Path, content: bytes) -> None:
     (tmp_path / GATE_FILE).write_bytes(content)
     with pytest.raises(ValueError, match="gate"):
         Gate.load(tmp_path / GATE_FILE, THRESHOLDS)
+
+
+@pytest.mark.parametrize(("levels", "refused"), [(1, True), (2, True), (31, True), (32, False), (256, False)])
+def test_a_picture_of_few_grey_levels_is_no_film(levels: int, refused: bool) -> None:
+    pixels = np.resize(np.linspace(0, 255, levels).astype(np.uint8), (64, 64))
+    finding = pixel_finding(pixels)
+    assert (finding is not None) == refused
+    if finding:
+        assert finding.code == "not_a_radiograph"
+        assert f"{levels} grey levels" in finding.sentence
+
+
+def test_a_blank_picture_is_refused_by_every_bundle(predictor: Predictor, films: list[Radiograph]) -> None:
+    blank = replace(films[0], pixels=np.full((200, 200), 255, dtype=np.uint8))
+    first, refused = predictor.predict([films[0], blank])
+    assert isinstance(first, Prediction)
+    assert isinstance(refused, Refusal)
+    assert refused.code == "not_a_radiograph"
 
 
 def gated(spec: BundleSpec, bundles: Bundles, gate: Gate, root: Path, monkeypatch: pytest.MonkeyPatch) -> BundleSpec:
@@ -165,3 +183,17 @@ def test_the_shipped_bundle_withholds_its_verdict_from_a_film_upside_down(shippe
     assert isinstance(upright, Prediction)
     assert upright.verdict == "NORMAL"
     assert isinstance(turned, Refusal) or turned.finding is not None
+
+
+@pytest.mark.parametrize(
+    "change", [lambda pixels: np.rot90(pixels), lambda pixels: np.rot90(pixels, 3), lambda pixels: 255 - pixels]
+)
+def test_the_shipped_bundle_gives_no_verdict_on_films_turned_or_inverted(
+    shipped: Predictor, change: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    films = [
+        read_radiograph(path) for path in sorted(SAMPLES.glob("*_?.*")) if path.suffix in (".jpeg", ".png", ".dcm")
+    ]
+    assert len(films) == 8
+    outcomes = shipped.predict([replace(film, pixels=np.ascontiguousarray(change(film.pixels))) for film in films])
+    assert all(isinstance(outcome, Refusal) or outcome.verdict is None for outcome in outcomes)

@@ -47,21 +47,25 @@ def test_probabilities_are_the_calibrated_head_of_the_backbone(
 def test_verdicts_and_names_come_from_the_bundle(
     predictor: Predictor, predictor_of_three: Predictor, bundles: Any, films: Films
 ) -> None:
-    point = bundles.two.spec.operating_point
+    points = bundles.two.spec.operating_points
     for prediction in predictor.predict(films):
-        positive = prediction.probability("PNEUMONIA") >= point.threshold
-        assert prediction.verdict == ("PNEUMONIA" if positive else "NORMAL")
-        assert (prediction.bundle, prediction.positive, prediction.operating_point) == ("two", "PNEUMONIA", point)
+        probability = prediction.probability("PNEUMONIA")
+        decided = "PNEUMONIA" if probability >= 0.7 else "NORMAL"
+        assert prediction.verdict == ("indeterminate" if 0.5 <= probability < 0.7 else decided)
+        assert (prediction.bundle, prediction.positive, prediction.operating_points) == ("two", "PNEUMONIA", points)
+        assert prediction.prevalence == 0.5
+        low, high = prediction.interval or (1, 0)
+        assert low < probability < high
     for prediction in predictor_of_three.predict(films):
         assert prediction.verdict == prediction.labels[int(np.argmax(prediction.probabilities))]
-        assert (prediction.bundle, prediction.positive, prediction.operating_point) == ("three", None, None)
+        assert (prediction.bundle, prediction.positive, prediction.operating_points) == ("three", None, ())
 
 
 def test_a_film_exactly_at_the_threshold_is_positive(predictor: Predictor, bundles: Any, films: Films) -> None:
-    """The operating point is moved onto the highest probability of the films, and only that film reaches it."""
+    """The operating points are moved onto the highest probability of the films, and only that film reaches them."""
     probabilities = [predictor.predict([film])[0].probability("PNEUMONIA") for film in films]
-    point = replace(bundles.two.spec.operating_point, threshold=max(probabilities))
-    moved = Predictor(replace(bundles.two, spec=replace(bundles.two.spec, operating_points=(point,))))
+    points = tuple(replace(point, threshold=max(probabilities)) for point in bundles.two.spec.operating_points)
+    moved = Predictor(replace(bundles.two, spec=replace(bundles.two.spec, operating_points=points)))
     verdicts = [moved.predict([film])[0].verdict for film in films]
     assert verdicts == ["PNEUMONIA" if value == max(probabilities) else "NORMAL" for value in probabilities]
     assert verdicts.count("PNEUMONIA") == 1

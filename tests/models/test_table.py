@@ -2,10 +2,11 @@
 
 import csv
 import io
+from dataclasses import replace
 
 import pytest
 
-from models.prediction import Prediction
+from models.prediction import INDETERMINATE, Prediction
 from models.refusal import Refusal
 from models.table import csv_header, csv_row, write_csv
 
@@ -27,6 +28,13 @@ def test_the_header_and_both_kinds_of_row_are_exact() -> None:
         "a.png,PNEUMONIA,,0.250000,0.750000,default\n"
         "b.txt,,not_an_image,,,default\n"
     )
+
+
+def test_an_indeterminate_verdict_has_no_code() -> None:
+    doubtful = replace(JUDGED, verdict=INDETERMINATE)
+    assert csv_row("a.png", doubtful, LABELS, "default") == [
+        *("a.png", "indeterminate", "", "0.250000", "0.750000", "default")
+    ]
 
 
 def test_labels_keep_the_order_of_the_bundle() -> None:

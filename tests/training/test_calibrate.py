@@ -1,5 +1,7 @@
 """Calibration: known distortions are undone."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -53,7 +55,34 @@ def test_calibration_changes_no_ranking() -> None:
 def test_logits_that_point_the_wrong_way_are_left_alone() -> None:
     logits = np.random.default_rng(5).normal(0, 1, (400, 2)).astype(np.float32)
     labels = (logits[:, 1] < logits[:, 0]).astype(np.int64)
-    assert fit_calibration(logits, labels) == Calibration.identity(2)
+    found = fit_calibration(logits, labels)
+    assert found == replace(Calibration.identity(2), prevalence=labels.mean())
+
+
+def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
+    """Over repeated draws of patients with two films each, 95 % of the intervals of a probability hold the true one."""
+    truth, held = Calibration("platt", 0.8, (0.0, 0.5)), []
+    asked = np.array([[0.0, -0.625]], dtype=np.float32)  # where the true probability is one half
+    for seed in range(60):
+        logits = np.repeat(np.random.default_rng(seed).normal(0, 2, (300, 2)).astype(np.float32), 2, axis=0)
+        found = fit_calibration(
+            logits, draw(truth.probabilities(logits), seed), [f"p{number // 2}" for number in range(600)]
+        )
+        low, high = found.interval(asked[0], 1) or (0.0, 0.0)
+        assert low < found.probabilities(asked)[0, 1] < high
+        assert found.interval(asked[0], 0) == pytest.approx((1 - high, 1 - low))
+        held.append(low <= 0.5 <= high)
+    assert np.mean(held) >= 0.88
+
+
+def test_a_calibration_knows_the_prevalence_that_it_speaks_of() -> None:
+    logits = np.random.default_rng(7).normal(0, 2, (500, 2)).astype(np.float32)
+    labels = draw(Calibration("platt", 1.0, (0.0, -1.0)).probabilities(logits))
+    found = fit_calibration(logits, labels)
+    assert found.prevalence_of(1) == pytest.approx(labels.mean())
+    assert found.prevalence_of(0) == pytest.approx(1 - labels.mean())
+    assert found.probabilities(logits)[:, 1].mean() == pytest.approx(labels.mean(), abs=1e-3)
+    assert found.interval(logits[0], 1) is None  # whose the films are was not said
 
 
 def test_separated_classes_give_finite_numbers() -> None:

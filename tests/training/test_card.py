@@ -154,7 +154,10 @@ def test_what_was_said_at_the_start_fills_items(workshop: Workshop, trained: Tra
     assert texts["CLAIM 2024", "7"] == "dolls"
     assert texts["CLAIM 2024", "13"] == "PA"
     assert texts["STARD-AI", "16a"] == "two readers"
-    assert texts["CLAIM 2024", "30"] == "Mean balanced error over 4 corruptions and severities: 0.045."
+    assert (
+        texts["CLAIM 2024", "30"]
+        == "Mean balanced error over 4 corruptions and severities: 0.045 (0.030–0.060, n = 200)."
+    )
 
 
 def test_every_fact_is_told_under_some_item():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.prediction import OperatingPoint
+from models.prediction import POINT_NAMES, OperatingPoint
 from training.calibrate import fit_calibration
 from training.folds import BatchFold
 from training.validation import Judged, batch_scores, calibrate, operating_points
@@ -74,15 +74,19 @@ def judged_by(probability: list[float], truth: list[int], *, positive: str = "PN
 
 def test_operating_points_carry_what_they_gave() -> None:
     judged = judged_by([0.1, 0.2, 0.3, 0.7, 0.25, 0.8, 0.9, 0.95], [0, 0, 0, 0, 1, 1, 1, 1])
-    balanced, sensitive = operating_points(judged, draws=100)
-    assert (balanced.name, sensitive.name) == ("balanced", "sensitive")
+    points = operating_points(judged, draws=100)
+    rule_out, balanced, rule_in = points
+    assert tuple(point.name for point in points) == POINT_NAMES
     assert balanced.sensitivity[0] == pytest.approx(0.75)
     assert balanced.specificity[0] == pytest.approx(1.0)
-    assert sensitive.threshold <= 0.25
-    assert sensitive.sensitivity[0] == 1.0
-    assert sensitive.specificity[0] == pytest.approx(0.5)
+    assert rule_out.threshold == 0.25
+    assert rule_out.sensitivity[0] == 1.0
+    assert rule_out.specificity[0] == pytest.approx(0.5)
+    assert rule_out.promise == pytest.approx(0.05 ** (1 / 4), abs=1e-3)  # what four patients without an error can show
+    assert (balanced.promise, rule_in.specificity[0]) == (None, 1.0)
     np.testing.assert_array_equal(judged.confusion(balanced), [[4, 0], [1, 3]])
-    np.testing.assert_array_equal(judged.confusion(sensitive), [[2, 2], [0, 4]])
+    np.testing.assert_array_equal(judged.confusion(rule_out), [[2, 2], [0, 4]])
+    np.testing.assert_array_equal(judged.zone(points), [[2, 0, 2], [0, 3, 1]])
 
 
 def test_one_patient_of_a_class_gives_its_value_and_the_widest_interval() -> None:
@@ -93,7 +97,7 @@ def test_one_patient_of_a_class_gives_its_value_and_the_widest_interval() -> Non
         LABELS,
         "PNEUMONIA",
     )
-    balanced, _ = operating_points(judged, draws=100)
+    _, balanced, _ = operating_points(judged, draws=100)
     assert balanced.sensitivity == (1.0, 0.0, 1.0)
 
 
