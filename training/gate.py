@@ -14,7 +14,8 @@ from training.bootstrap import bootstrap
 _COMPONENTS: Final = 32
 _FILMS_AT_ONCE: Final = 512  # distances are computed in double precision
 
-# One film in fifty of new patients is asked about in vain; at one in a hundred, one inverted film in ten would pass.
+# One film in a hundred of new patients is asked about in vain. A lower limit would catch a few more inverted films, and withhold
+# many more verdicts on films of the same hospital from another time (1.4 to 8.6 % at one in fifty; benchmarks/gate.py).
 _UNLIKE_QUANTILE: Final = 0.99
 
 # Photographs, drawings, text and noise lie at 7 times the first threshold and more, new patients' films at 3 times at most

@@ -157,10 +157,11 @@ def held_out_logits(
     folds: Sequence[Split],
     *,
     seeds: Sequence[int],
+    epochs: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[list[NDArray[np.float32]], list[FittedHead]]:
     """Fit a head on the first part of each split; the logits of the second part's plain films, and the heads."""
     parts = [Part(fit, seed) for (fit, _), seed in zip(folds, seeds, strict=True)]
-    heads = fitter.fit_parts(embeddings, labels, patients, parts, progress=progress)
+    heads = fitter.fit_parts(embeddings, labels, patients, parts, epochs=epochs, progress=progress)
     logits = [fitted.head.logits(embeddings[held_out, 0]) for (_, held_out), fitted in zip(folds, heads, strict=True)]
     return logits, heads

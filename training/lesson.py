@@ -32,6 +32,11 @@ class FittedHead(NamedTuple):
     losses: tuple[list[float], list[float]]
 
 
+def usual_epochs(fitted: Sequence[FittedHead]) -> int:
+    """The median of the passes after which heads were best."""
+    return round(float(np.median([one.epochs for one in fitted])))
+
+
 class Part(NamedTuple):
     """The images that a head may learn from, as sorted indices, and the seed of its start, batches and dropout."""
 

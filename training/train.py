@@ -29,7 +29,7 @@ from training.gate import fit_gate
 from training.head import HeadFitter, held_out_logits
 from training.leak_gate import leak_gate
 from training.leaks import EmbedPlain
-from training.lesson import FittedHead
+from training.lesson import FittedHead, Part, usual_epochs
 from training.manifest import Entry, Manifest
 from training.material import Material, class_indices, learnable
 from training.run import Run, save_run
@@ -161,22 +161,32 @@ def embed_folder(
 def cross_validate(
     config: RunConfig, fitter: HeadFitter, material: Material, folds: Sequence[Split], console: Console
 ) -> tuple[NDArray[np.float32], list[FittedHead]]:
-    """Out-of-fold logits `(n, classes)` and the head of each fold."""
+    """Out-of-fold logits `(n, classes)` and the head of each fold.
+
+    Each fold is fitted twice: with some of its patients held out, to see after how many passes a head is best, and then for
+    that many on all of its patients, as the bundle's head will be. A head that learnt from fewer patients is less sure of
+    itself, and a calibration fitted on its logits would make the bundle's head too modest.
+    """
+    embeddings = material.pooled(config.head.pooling)
     seeds = [config.seed + number for number in range(len(folds))]
+    parts = [Part(fit, seed) for (fit, _), seed in zip(folds, seeds, strict=True)]
+    with progress_bar(console, "How long to fit") as advance:
+        watched = fitter.fit_parts(embeddings, material.truth, material.patients, parts, progress=advance)
     with progress_bar(console, "Cross-validation, by patient") as advance:
-        parts, heads = held_out_logits(
+        held_out, heads = held_out_logits(
             fitter,
-            material.pooled(config.head.pooling),
+            embeddings,
             material.truth,
             material.patients,
             folds,
             seeds=seeds,
+            epochs=usual_epochs(watched),
             progress=advance,
         )
     logits = np.empty((len(material.truth), fitter.classes), dtype=np.float32)
-    for (_, held_out), part in zip(folds, parts, strict=True):
-        logits[held_out] = part
-    return logits, heads
+    for (_, places), of_fold in zip(folds, held_out, strict=True):
+        logits[places] = of_fold
+    return logits, [one._replace(head=fitted.head) for one, fitted in zip(watched, heads, strict=True)]
 
 
 def leave_batches_out(
@@ -210,7 +220,7 @@ def fit_on_everything(
         material.truth,
         material.patients,
         seed=config.seed,
-        epochs=round(float(np.median([one.epochs for one in fitted]))),
+        epochs=usual_epochs(fitted),
     )
     if config.tensorboard:
         write_losses(config.tensorboard, f"{config.name}-head", final.losses)
