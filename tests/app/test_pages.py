@@ -231,12 +231,8 @@ def test_the_about_page_says_what_this_is_not(open_app: OpenApp) -> None:
     assert "CC BY 4.0" in text
 
 
-def test_samples_get_the_verdict_of_their_names_or_none(open_app: OpenApp) -> None:
-    """A mean of a dozen films may lie too far from real ones for a verdict, but never gets the wrong one."""
+def test_every_sample_gets_the_verdict_of_its_name(open_app: OpenApp) -> None:
     names = sample_names()
     app = upload(open_app(), *((name, read_sample(name)) for name in names))
     assert not app.exception
-    verdicts = list(app.dataframe[0].value["Verdict"])
-    named = [name.split("_")[0].upper() for name in names]
-    assert all(verdict in (label, "None") for verdict, label in zip(verdicts, named, strict=True))
-    assert {label: verdicts.count(label) >= 3 for label in named} == dict.fromkeys(named, True)
+    assert list(app.dataframe[0].value["Verdict"]) == [name.split("_")[0].upper() for name in names]
