@@ -53,7 +53,7 @@ def predict_paths(
         predictor = Predictor(bundle, engine=engine)
     outcomes: list[tuple[Path, Outcome]] = []
     with progress_bar(messages, "Reading and judging") as advance:
-        for file, radiograph, outcome in _judge(predictor, files, heatmaps=heatmaps is not None):
+        for file, radiograph, outcome in judge_files(predictor, files, heatmaps=heatmaps is not None):
             if heatmaps and radiograph and isinstance(outcome, Prediction):
                 _write_heatmap(heatmaps, file, radiograph, outcome)
             outcomes.append((file, outcome))
@@ -86,8 +86,8 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
     return files
 
 
-def _judge(
-    predictor: Predictor, files: Sequence[Path], *, heatmaps: bool
+def judge_files(
+    predictor: Predictor, files: Sequence[Path], *, heatmaps: bool = False
 ) -> Iterator[tuple[Path, Radiograph | None, Outcome]]:
     """Yield each file with its outcome, in order; no more than two batches of films are in memory."""
     with ThreadPoolExecutor(_READERS) as readers:
