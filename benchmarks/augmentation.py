@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.films import SIDE, film_folder, picture
+from benchmarks.films import film_folder, picture
 from benchmarks.measuring import run_benchmark
 from models.backbones import get_backbone
 from models.backbones.weights import find_weights

@@ -9,6 +9,7 @@ two cores.
 """
 
 import argparse
+import os
 import statistics
 import sys
 import tempfile
@@ -55,7 +56,8 @@ def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     files = sorted(path for path in folder.rglob("*") if path.is_file())[:count]
     with Trainer(film_folder(96), random_resnet50(), console) as trainer:
         trainer.train("a bundle to judge with", views=0)
-        bundle = load_bundle(str(trainer.bundles / trainer.name))
+        os.environ |= trainer.places
+        bundle = load_bundle(trainer.name)
         network, predictor = keras_network(bundle), Predictor(bundle)
     result: dict[str, Any] = {"engine": f"{predictor.engine.name}, {predictor.engine.precision}", "films": len(files)}
     with console.status("Throughput …"):

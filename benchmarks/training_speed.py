@@ -122,6 +122,7 @@ class Trainer:
         self._scratch = Path(tempfile.mkdtemp(dir=cache_folder(), prefix="benchmark-"))
         self.bundles = self._scratch / "bundles"
         self.name = "benchmark"
+        self.places = {CACHE_VARIABLE: str(self._scratch / "cache"), BUNDLES_VARIABLE: str(self.bundles)}
 
     def __enter__(self) -> "Trainer":
         return self
@@ -131,12 +132,11 @@ class Trainer:
 
     def train(self, what: str, *arguments: str, views: int, search: bool = False) -> Measured:
         """One run, from the start of its process to its end."""
-        places = {CACHE_VARIABLE: str(self._scratch / "cache"), BUNDLES_VARIABLE: str(self.bundles)}
         command = ["training", "train", str(self._folder.absolute()), "--name", self.name, "--overwrite", "--regroup"]
         command += [*self._backbone, "--views", str(views), "--runs", str(self._scratch / "runs"), *arguments]
         command += ["--no-search"] if can_leave_out_search() and not search else []
         with self._console.status(f"Training: {what} …"):
-            measured = run_measured(command, environment=places)
+            measured = run_measured(command, environment=self.places)
         self._console.print(f"{what}: {measured.seconds:.1f} s, {measured.peak_mb:,.0f} MB at its peak")
         return measured
 
