@@ -69,6 +69,7 @@ def random_resnet50() -> Path:
         for layer in features.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.momentum = 0.0  # each batch replaces the statistics
+                layer.beta.assign(keras.ops.full_like(layer.beta, 0.5))
             if layer.name.endswith("_3_bn"):  # the last of a residual branch
                 layer.gamma.assign(keras.ops.full_like(layer.gamma, 0.2))
         films = np.stack([255 * picture(number) for number in range(16)]).astype(np.float32)[..., None]
