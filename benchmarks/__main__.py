@@ -4,8 +4,8 @@
     python -m benchmarks --quick
 
 Each runs in a process of its own, as `python -m benchmarks.NAME`; all together take half an hour on two cores that have
-nothing else to do, and ten minutes with `--quick`. `python -m benchmarks.quality` takes hours and is run by itself; what it found is
-in benchmarks/quality.json. `python -m benchmarks.report` makes docs/speed.md of the results.
+nothing else to do, and ten minutes with `--quick`. `python -m benchmarks.quality` takes hours and is run by itself; what it
+found is in benchmarks/quality.json. `python -m benchmarks.report` makes docs/speed.md of the results.
 """
 
 import argparse

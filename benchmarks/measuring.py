@@ -33,7 +33,7 @@ PACKAGES: Final = (
     "pydicom",
     "streamlit",
 )
-_POLL_SECONDS: Final = 0.1
+_POLL_SECONDS: Final = 0.2
 
 Benchmark = Callable[[argparse.Namespace, Console], dict[str, Any]]
 
@@ -142,7 +142,8 @@ class Measured(NamedTuple):
 
     Attributes:
         seconds: from its start to its end.
-        peak_mb: the most memory (10⁶ bytes) that was resident at a time in it and in the processes that it started.
+        peak_mb: the most memory (10⁶ bytes) that was resident at a time in it and in the processes that it started; what
+            they share counts once.
         output: what it wrote.
     """
 
@@ -178,16 +179,21 @@ def run_measured(command: Sequence[str], *, environment: Mapping[str, str] | Non
 
 def memory_mb(pid: int, field: str = "VmRSS") -> float:
     """Memory of a process in 10⁶ bytes: resident now (`VmRSS`), or at its peak (`VmHWM`); 0 where it has ended."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    except OSError:
-        return 0.0
-    return next((int(line.split()[1]) * 1024 / 1e6 for line in status.splitlines() if line.startswith(field)), 0.0)
+    return _field_mb(Path(f"/proc/{pid}/status"), field)
 
 
 def _tree_mb(pid: int) -> float:
-    """A process by its peak so far, which no polling misses, and what its descendants hold now."""
-    return max(memory_mb(pid, "VmHWM"), memory_mb(pid) + sum(memory_mb(child) for child in _descendants(pid)))
+    """A process by its peak so far, which no polling misses; or, where that is more, its share and its descendants' now."""
+    shares = (_field_mb(Path(f"/proc/{one}/smaps_rollup"), "Pss:") for one in (pid, *_descendants(pid)))
+    return max(memory_mb(pid, "VmHWM"), sum(shares))
+
+
+def _field_mb(file: Path, field: str) -> float:
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except OSError:  # the process has ended
+        return 0.0
+    return next((int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith(field)), 0.0)
 
 
 def _descendants(pid: int) -> list[int]:
