@@ -20,7 +20,7 @@ unexport PYTHONPATH
 unexport PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help app test screenshot train train-arguments lint format lock image clean
+.PHONY: help app test screenshot train train-arguments bench lint format lock image clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F '|' '{ printf "%-16s %s\n", $$1, $$2 }'
@@ -36,6 +36,10 @@ screenshot: $(DEV_READY) ## take the README's screenshot anew, in the browser te
 
 train: train-arguments $(APP_READY) ## train a model of your own: DATA=folder NAME=name (ARGS="--views 2" …: the trainer's)
 	@exec $(BIN)/python -m training train '$(DATA)' --name '$(NAME)' $(ARGS)
+
+bench: $(DEV_READY) ## measure the speed, half an hour on an idle machine (ARGS=--quick: ten minutes); see docs/speed.md
+	@$(BIN)/python -m benchmarks $(ARGS)
+	@$(BIN)/python -m benchmarks.report
 
 lint: $(DEV_READY) ## check style, format and types
 	@$(BIN)/ruff check

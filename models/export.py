@@ -16,7 +16,7 @@ from models.backbones import get_backbone
 from models.bundle import Bundle
 from models.files import atomic_path
 from models.predictor import backbone_weights, load_head
-from models.quiet import quiet_logger
+from models.quiet import import_openvino_quietly, quiet_logger
 
 SUFFIXES: Final = {
     "keras": ".keras",
@@ -96,6 +96,7 @@ def _export_folder(network: Any, to: Path) -> None:
 
 def _export_openvino(network: Any, to: Path) -> None:
     """Two files, NAME.xml and NAME.bin: the weights are put in place before the description that needs them."""
+    import_openvino_quietly()
     to.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=to.parent) as scratch:
         _exporter("openvino")(network, f"{scratch}/{to.name}")

@@ -22,6 +22,15 @@ def import_keras_quietly() -> None:
         tf.config.list_physical_devices()  # the search for a GPU has its own words to say, the first time
 
 
+def import_openvino_quietly() -> None:
+    """Import OpenVINO without its telemetry: left alone, it reports every conversion to a host of its maker's.
+
+    Call it before anything else imports OpenVINO.
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type] # OpenVINO goes on without it
+    import openvino  # noqa: F401
+
+
 @contextmanager
 def without_tensorflow_chatter() -> Iterator[None]:
     """Hold standard error back, then pass on what is not TensorFlow's start-up chatter.

@@ -62,7 +62,7 @@ def predict_paths(
         predictor = Predictor(bundle, engine=engine)
     outcomes: list[tuple[Path, Outcome]] = []
     with progress_bar(messages, "Reading and judging") as advance:
-        for file, radiograph, judged in _judge(predictor, files, heatmaps=heatmaps is not None):
+        for file, radiograph, judged in judge_files(predictor, files, heatmaps=heatmaps is not None):
             outcome = _as_asked(judged, operating_point, prevalence)
             if heatmaps and radiograph and isinstance(outcome, Prediction):
                 _write_heatmap(heatmaps, file, radiograph, outcome)
@@ -104,8 +104,8 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
     return files
 
 
-def _judge(
-    predictor: Predictor, files: Sequence[Path], *, heatmaps: bool
+def judge_files(
+    predictor: Predictor, files: Sequence[Path], *, heatmaps: bool = False
 ) -> Iterator[tuple[Path, Radiograph | None, Outcome]]:
     """Yield each file with its outcome, in order; no more than two batches of films are in memory."""
     with ThreadPoolExecutor(_READERS) as readers:

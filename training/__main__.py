@@ -28,6 +28,7 @@ from training.folder import read_folder, read_folder_for
 from training.manifest import Manifest
 from training.options import add_backbone, add_cache, add_data, add_engine, add_head, add_into_card, add_patients
 from training.patients import DatasetError
+from training.ready import ready_engine
 
 OK, WRONG_USAGE, INTERRUPTED = 0, 2, 130
 
@@ -230,10 +231,11 @@ def _train(options: argparse.Namespace) -> int:
     )
     console = Console()
     manifest = read_folder(config, console)
+    engine = ready_engine(config, console)
     with console.status("Loading TensorFlow …"):
         import_keras_quietly()
         from training.train import train
-    train(config, manifest, console)
+    train(config, manifest, engine, console)
     return OK
 
 

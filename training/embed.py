@@ -57,7 +57,7 @@ def embed(
     ]
     keys = iter([f"{film.sha256}:{names[view]}" for film, numbers in films for view in numbers])
     with _ShardWriter(cache) as writer:
-        for pixels in _prepared(films, augmentation=augmentation, seed=seed, size=engine.backbone.input_size):
+        for pixels in prepared_views(films, augmentation=augmentation, seed=seed, size=engine.backbone.input_size):
             embeddings = {next(keys): embedding for embedding in engine.run(pixels).pooled}
             for key, embedding in embeddings.items():
                 found[places[key]] = embedding[:poolings]
@@ -67,7 +67,7 @@ def embed(
     return found if len(rows) == len(entries) else found[[rows[entry.sha256] for entry in entries]]
 
 
-def _prepared(
+def prepared_views(
     films: Sequence[tuple[Film, Sequence[int]]], *, augmentation: AugmentationConfig, seed: int, size: int
 ) -> Iterator[NDArray[np.float32]]:
     """Batches of views in order; the next ones are decoded and augmented on all cores while the backbone is at work."""

@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from models.backbones.weights import choose_backbone
-from models.engines import Engine, load_engine
+from models.engines import Engine
 from models.head import DenseHead
 from models.network import build_feature_extractor
 from models.progress import progress_bar
@@ -41,26 +40,18 @@ from training.validation import batch_scores, calibrate, operating_points
 PACKAGES: Final = ("tensorflow", "keras", "openvino", "numpy", "scikit-learn", "pillow", "pydicom")
 
 
-def train(config: RunConfig, manifest: Manifest, console: Console) -> Path:
-    """Train a bundle and return its folder.
+def train(config: RunConfig, manifest: Manifest, engine: Engine, console: Console) -> Path:
+    """Train a bundle and return its folder; `engine` is that of `training.ready`.
 
     Raises:
         DatasetError, WeightsError, BundleError, ValueError: with a sentence that says what to do; nothing is left behind.
     """
-    # ----- The frozen backbone, and what it will be shown.
+    # ----- What the frozen backbone will be shown.
     positive = choose_positive(config, manifest)
-    backbone, weights, why = choose_backbone(config.backbone, weights=config.weights)
-    console.print(f"Backbone: {backbone.id} ({why}); weights {weights.source}, SHA-256 {weights.sha256[:16]}…")
-    if weights.source == "custom":
-        console.print("These are not the published ImageNet weights; a copy goes into the bundle.", style="yellow")
-
-    extractor = build_feature_extractor(backbone, weights) if config.fine_tune else None
+    extractor = build_feature_extractor(engine.backbone, engine.weights) if config.fine_tune else None
     if extractor:
         require_blocks(extractor.features, config.fine_tune)
-    with console.status(f"Making {backbone.id} ready to run (the first time, this takes some seconds) …"):
-        engine = load_engine(backbone, weights, engine=config.engine)
-    console.print(f"Engine: {engine.name}, {engine.precision}")
-    write_contact_sheet(config, manifest, size=backbone.input_size)
+    write_contact_sheet(config, manifest, size=engine.backbone.input_size)
 
     # ----- No film and no patient on both sides of a split.
     cache = EmbeddingCache.of(engine, config.cache)
@@ -74,7 +65,7 @@ def train(config: RunConfig, manifest: Manifest, console: Console) -> Path:
     if extractor:
         fitter = HeadFitter(len(manifest.labels), config.head, config.head_training)
         folds, logits, fitted, engine, material = fine_tuned_head(
-            config, manifest, material, extractor, backbone, fitter, console
+            config, manifest, material, extractor, engine.backbone, fitter, console
         )
     else:
         folds = grouped_folds(material.truth, material.patients, folds=config.folds, seed=config.seed)

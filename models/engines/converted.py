@@ -17,6 +17,7 @@ from typing import Final
 from models.backbones import Backbone
 from models.backbones.weights import WeightsError, WeightsFile, find_weights
 from models.files import cache_folder, digest, write_atomically
+from models.quiet import import_openvino_quietly
 
 _NETWORK: Final = "backbone.xml"
 _FILES: Final = (_NETWORK, "backbone.bin")
@@ -67,6 +68,7 @@ def converted_backbone(backbone: Backbone, weights: WeightsFile) -> ConvertedBac
 
 def convert_backbone(backbone: Backbone, weights: Path, folder: Path) -> None:
     """Write a backbone in OpenVINO's form into `folder`, whole or not at all; loads TensorFlow."""
+    import_openvino_quietly()
     import keras
 
     from models.network import build_feature_extractor, pooled_outputs

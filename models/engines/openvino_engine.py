@@ -9,6 +9,7 @@ from models.backbones import Backbone
 from models.backbones.weights import WeightsFile
 from models.engines import Features
 from models.engines.converted import ConvertedBackbone, converted_backbone
+from models.quiet import import_openvino_quietly
 
 SMALLEST_COSINE: Final = 0.9999
 """Between a film's embeddings in float32 and in bfloat16; a backbone that falls short of it is run in float32."""
@@ -23,6 +24,7 @@ class OpenVinoEngine:
 
     def __init__(self, backbone: Backbone, weights: WeightsFile, *, bfloat16: bool = True) -> None:
         """`bfloat16`: take it where the processor computes in it and the backbone's embeddings stay the same."""
+        import_openvino_quietly()
         import openvino
 
         self.backbone = backbone

@@ -135,3 +135,12 @@ def test_a_pass_that_fails_leaves_nothing_behind(openvino: Engine, pixels: NDArr
     with pytest.raises(ValueError, match="same shape"):
         shared.run([pixels[0], pixels[1][:100]])
     assert np.allclose(shared.run([pixels[0]])[0].pooled, alone, atol=1e-3)
+
+
+def test_no_conversion_is_reported_to_anyone() -> None:
+    code = (
+        "from models.quiet import import_openvino_quietly; import_openvino_quietly()\n"
+        "from openvino.tools.ovc import telemetry_utils; print(telemetry_utils.tm.__name__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "openvino.tools.ovc.telemetry_stub"

@@ -1,0 +1,89 @@
+"""Run the benchmarks of speed, print their tables and write benchmarks/results.json.
+
+    python -m benchmarks
+    python -m benchmarks --quick
+
+Each runs in a process of its own, as `python -m benchmarks.NAME`; all together take half an hour on two cores that have
+nothing else to do, and ten minutes with `--quick`. `python -m benchmarks.quality` takes hours and is run by itself; what it
+found is in benchmarks/quality.json. `python -m benchmarks.report` makes docs/speed.md of the results.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+
+from benchmarks.measuring import BARS, ROOT, machine, show_ratios, versions, write_json
+
+NAMES: Final = ("training_speed", "prediction_speed", "serving", "scaling", "augmentation")
+RESULTS: Final = ROOT / "benchmarks" / "results.json"
+QUALITY: Final = ROOT / "benchmarks" / "quality.json"
+_SHARED: Final = ("machine", "versions")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit status is 1 where a benchmark failed; what the others found is written all the same."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="small samples, scaled up: rough")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="a folder of films (default: synthetic films)")
+    parser.add_argument("--json", type=Path, default=RESULTS, metavar="FILE", help="default: benchmarks/results.json")
+    options = parser.parse_args(arguments)
+    console = Console()
+    found, failed = {}, []
+    for name in NAMES:
+        console.rule(name)
+        result = run(name, options)
+        if result is None:
+            failed.append(name)
+        else:
+            found[name] = result
+    summary = summarise(found, failed, quick=options.quick)
+    show_ratios(console, "All benchmarks", summary)
+    write_json(options.json, summary)
+    console.print(f"Written: {options.json}", markup=False, soft_wrap=True)
+    if failed:
+        console.print(f"Failed: {', '.join(failed)}", style="red")
+    return 1 if failed else 0
+
+
+def run(name: str, options: argparse.Namespace) -> dict[str, Any] | None:
+    """One benchmark in a process of its own; None where it failed."""
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / "result.json"
+        command = [sys.executable, "-m", f"benchmarks.{name}", "--json", str(target)]
+        command += ["--quick"] if options.quick else []
+        command += ["--data", str(options.data.absolute())] if options.data else []
+        started = time.perf_counter()
+        if subprocess.run(command, cwd=ROOT, check=False).returncode:
+            return None
+        found: dict[str, Any] = json.loads(target.read_text(encoding="utf-8"))
+        return {**found, "seconds_in_all": round(time.perf_counter() - started, 1)}
+
+
+def summarise(found: dict[str, dict[str, Any]], failed: Sequence[str], *, quick: bool) -> dict[str, Any]:
+    """The numbers with a bar on top, then everything by benchmark."""
+    if QUALITY.is_file() and not quick:
+        found = {**found, "quality": json.loads(QUALITY.read_text(encoding="utf-8"))}
+    barred = {key: result[key] for result in found.values() for key in BARS if key in result}
+    apart = {name: {key: value for key, value in one.items() if key not in _SHARED} for name, one in found.items()}
+    return {
+        **{key: barred[key] for key in BARS if key in barred},
+        "quick": quick,
+        "failed": list(failed),
+        "machine": machine(),
+        "versions": versions(),
+        "benchmarks": apart,
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,173 @@
+"""What an augmented view costs: layers of Keras in `tf.data`, OpenCV, and ours (Pillow and NumPy).
+
+    python -m benchmarks.augmentation --json augmentation.json
+
+The same augmentation three ways, from pixels in memory: one affine warp (rotation, shift, zoom, shear), gamma, contrast,
+brightness, noise. Milliseconds of wall time a view with all cores at work; then the embedding pass of EfficientNet-Lite0, the
+faster backbone, with its views made beforehand and made beside it: what overlapping does not hide. OpenCV is measured where it
+is installed (`pip install opencv-python-headless`); the product does not need it. About a minute on two cores.
+"""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import ModuleType
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.films import film_folder, picture
+from benchmarks.measuring import run_benchmark
+from models.backbones import get_backbone
+from models.backbones.weights import find_weights
+from models.engines import Engine, load_engine
+from models.quiet import import_keras_quietly
+from training.config import AugmentationConfig
+from training.embed import prepared_views
+from training.manifest import read_manifest
+from training.views import Film, augment
+
+_BATCH: Final = 32
+_CONFIG: Final = AugmentationConfig()
+_SEED: Final = 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure and print."""
+    return run_benchmark("augmentation", __doc__, measure, arguments)
+
+
+def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
+    """Milliseconds a view by each route, and the share of the embedding pass that preparation adds."""
+    count = 128 if options.quick else 1024
+    films = np.stack([255 * picture(number) for number in range(64)]).astype(np.float32)[..., None]
+    views = films[np.arange(count) % len(films)]
+    routes: dict[str, Callable[[NDArray[np.float32]], None]] = {"Keras layers in tf.data": keras_views()}
+    if opencv := _opencv():
+        routes["OpenCV"] = _in_threads(lambda film, draw: opencv_view(opencv, film, draw))
+    routes["ours, Pillow and NumPy"] = _in_threads(lambda film, draw: augment(film, _CONFIG, draw))
+    milliseconds = {name: _milliseconds(route, views) for name, route in routes.items()}
+    table = Table("route", "ms a view")
+    for name, value in milliseconds.items():
+        table.add_row(name, f"{value:.2f}")
+    if not opencv:
+        table.add_row("OpenCV", "not installed")
+    console.print(table)
+    backbone = get_backbone("efficientnet_lite0")
+    overlap = overlapping(load_engine(backbone, find_weights(backbone)), options, films=count // 2)
+    console.print(
+        f"Embedding pass: {overlap['pass_views_per_second']:.1f} views/s with preparation beside it, "
+        f"{overlap['inference_views_per_second']:.1f} without; preparation adds {overlap['preparation_share']:.0%}"
+    )
+    return {"milliseconds_per_view": milliseconds, "opencv_installed": opencv is not None, **overlap}
+
+
+def _milliseconds(route: Callable[[NDArray[np.float32]], None], views: NDArray[np.float32]) -> float:
+    route(views[:_BATCH])
+    started = time.perf_counter()
+    route(views)
+    return 1000 * (time.perf_counter() - started) / len(views)
+
+
+def _in_threads(view: Callable[[NDArray[np.float32], np.random.Generator], Any]) -> Callable[[Any], None]:
+    def run(films: NDArray[np.float32]) -> None:
+        draws = [np.random.default_rng([_SEED, number]) for number in range(len(films))]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(view, films, draws))
+
+    return run
+
+
+def keras_views() -> Callable[[NDArray[np.float32]], None]:
+    """The peer: the same amounts as layers of Keras, mapped over batches by `tf.data`."""
+    import_keras_quietly()
+    import keras
+    import tensorflow as tf
+
+    turn, grey = _CONFIG.rotation / 360, _CONFIG.brightness / 255
+    layers = [
+        keras.layers.RandomRotation(turn, fill_mode="constant"),
+        keras.layers.RandomTranslation(_CONFIG.shift, _CONFIG.shift, fill_mode="constant"),
+        keras.layers.RandomZoom((-_CONFIG.zoom, _CONFIG.zoom), (-_CONFIG.zoom, _CONFIG.zoom), fill_mode="constant"),
+        keras.layers.RandomShear(np.tan(np.deg2rad(_CONFIG.shear)), 0.0, fill_mode="constant"),
+        keras.layers.RandomContrast(_CONFIG.contrast, value_range=(0, 255)),
+        keras.layers.RandomBrightness(grey, value_range=(0, 255)),
+    ]
+
+    def view(films: Any) -> Any:
+        for layer in layers:
+            films = layer(films, training=True)
+        gamma = tf.exp(tf.random.uniform((tf.shape(films)[0], 1, 1, 1), -_CONFIG.gamma, _CONFIG.gamma))
+        films = 255 * tf.pow(tf.clip_by_value(films / 255, 0, 1), gamma)
+        films += tf.random.normal(tf.shape(films)) * tf.random.uniform((), 0, _CONFIG.noise)
+        return tf.round(tf.clip_by_value(films, 0, 255))
+
+    def run(films: NDArray[np.float32]) -> None:
+        batches = tf.data.Dataset.from_tensor_slices(films).batch(_BATCH).map(view, num_parallel_calls=tf.data.AUTOTUNE)
+        for batch in batches.prefetch(tf.data.AUTOTUNE):
+            batch.numpy()
+
+    return run
+
+
+def opencv_view(cv2: ModuleType, film: NDArray[np.float32], draw: np.random.Generator) -> NDArray[np.float32]:
+    """The peer: the same steps in OpenCV, `(size, size, 1)` in 0–255."""
+    size = len(film)
+
+    def between(limit: float) -> float:
+        return float(draw.uniform(-limit, limit))
+
+    warp = cv2.getRotationMatrix2D((size / 2, size / 2), between(_CONFIG.rotation), np.exp(between(_CONFIG.zoom)))
+    warp[0, 1] += np.tan(np.deg2rad(between(_CONFIG.shear)))
+    warp[:, 2] += size * between(_CONFIG.shift), size * between(_CONFIG.shift)
+    grey = np.rint(film[..., 0]).astype(np.uint8)
+    view = cv2.warpAffine(grey, warp, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    curve = 255 * np.power(np.arange(256, dtype=np.float32) / 255, np.float32(np.exp(between(_CONFIG.gamma))))
+    view = cv2.LUT(view, curve)
+    mean = float(cv2.mean(view)[0])
+    contrast = float(np.exp(between(_CONFIG.contrast)))
+    view = cv2.addWeighted(view, contrast, view, 0, mean * (1 - contrast) + between(_CONFIG.brightness))
+    noise = draw.standard_normal(view.shape, dtype=np.float32)
+    view = cv2.scaleAdd(noise, float(draw.uniform(0, _CONFIG.noise)), view)
+    return np.rint(np.clip(view, 0, 255))[..., None]
+
+
+def _opencv() -> ModuleType | None:
+    try:
+        import cv2
+    except ImportError:
+        return None
+    found: ModuleType = cv2
+    return found
+
+
+def overlapping(engine: Engine, options: argparse.Namespace, *, films: int) -> dict[str, Any]:
+    """The pass over files, each plain and in one view, and the same batches once they are in memory."""
+    folder = options.data or film_folder(films)
+    entries = read_manifest(folder).entries[:films]
+    listed = [(Film(folder / entry.path, entry.sha256), (0, 1)) for entry in entries]
+    size = engine.backbone.input_size
+    batches = list(prepared_views(listed, augmentation=_CONFIG, seed=_SEED, size=size))
+    engine.run(batches[0])
+    started = time.perf_counter()
+    for batch in batches:
+        engine.run(batch)
+    between = time.perf_counter()
+    for batch in prepared_views(listed, augmentation=_CONFIG, seed=_SEED, size=size):
+        engine.run(batch)
+    alone, beside = between - started, time.perf_counter() - between
+    return {
+        "inference_views_per_second": 2 * len(listed) / alone,
+        "pass_views_per_second": 2 * len(listed) / beside,
+        "preparation_share": beside / alone - 1,
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

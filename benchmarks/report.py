@@ -1,0 +1,114 @@
+"""Make docs/speed.md of benchmarks/results.json: every number in it comes from there.
+
+python -m benchmarks.report
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.__main__ import RESULTS
+from benchmarks.measuring import BARS, FILMS, ROOT
+from models.files import write_atomically
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Read the results and write the page."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "results", type=Path, nargs="?", default=RESULTS, metavar="FILE", help="what `make bench` wrote"
+    )
+    parser.add_argument("--to", type=Path, default=ROOT / "docs" / "speed.md", metavar="FILE", help="the page")
+    options = parser.parse_args(arguments)
+    write_atomically(options.to, page(json.loads(options.results.read_text(encoding="utf-8"))))
+    return 0
+
+
+def page(results: Mapping[str, Any]) -> str:
+    """The results as Markdown."""
+    machine, versions = results["machine"], results["versions"]
+    instructions = ", ".join(machine["bf16"]) or "no bfloat16"
+    parts = [
+        "# Speed",
+        f"Measured by `make bench{' ARGS=--quick' if results['quick'] else ''}` on {machine['cores']} cores of "
+        f"{machine['processor']} (family {machine['family']}; {instructions}), {machine['memory_gb']} GB. "
+        + ", ".join(f"{name} {number}" for name, number in versions.items())
+        + f". Times are for {FILMS:,} films of 224 × 224 pixels; the reference recipe is described in "
+        "[`benchmarks/recipe.py`](../benchmarks/recipe.py), and everything that was found is in "
+        "[`benchmarks/results.json`](../benchmarks/results.json).",
+    ]
+    if results["quick"]:
+        parts.append("**From small samples, scaled up: rough.**")
+    parts.append(bars_table(results))
+    found = results["benchmarks"]
+    for name, tables in (("training_speed", training_table), ("scaling", scaling_table), ("augmentation", views_table)):
+        if name in found:
+            parts.append(tables(found[name]))
+    parts.append(commands_table(found))
+    return "\n\n".join(parts) + "\n"
+
+
+def bars_table(results: Mapping[str, Any]) -> str:
+    """Each number with the bar that it is held to."""
+    rows = []
+    for key, bar in BARS.items():
+        found = results.get(key)
+        met = "" if found is None else "yes" if bar.met(found) else "**no**"
+        rows.append((bar.what, f"`{key}`", "not measured" if found is None else f"{found:,.3g}", str(bar), met))
+    return table(("what", "key", "measured", "bar", "met"), rows)
+
+
+def training_table(found: Mapping[str, Any]) -> str:
+    """Minutes of a training by views, and how many times the recipe takes as long."""
+    kinds = {
+        "the recipe, 20 epochs": "recipe_seconds",
+        "ours, 1 view besides the plain film": "cold_seconds",
+        "2 views": "cold_seconds_2_views",
+        "4 views": "cold_seconds_4_views",
+        "again with another head": "warm_seconds",
+        "the search for a head, besides": "search_seconds",
+    }
+    rows = [
+        (name, f"{found[key] / 60:.2f}", f"{found['recipe_seconds'] / found[key]:,.1f}")
+        for name, key in kinds.items()
+        if found.get(key)
+    ]
+    text = f"The recipe: {found['recipe_sample']}. Ours: {found['films_measured']}."
+    return f"## Training, ResNet-50\n\n{text}\n\n" + table(("", "minutes", "times faster"), rows)
+
+
+def scaling_table(found: Mapping[str, Any]) -> str:
+    """Time and memory by size of the folder."""
+    keys = ("train_seconds", "train_peak_mb", "predict_seconds", "predict_peak_mb")
+    rows = [(f"{row['films']:,}", *(f"{row[key]:,.0f}" for key in keys)) for row in found["sizes"]]
+    head = ("films", "training, s", "its peak, MB", "predict, s", "its peak, MB")
+    plot = "![Time and peak memory against the number of films](scaling.png)"
+    return f"## Cost against the size of the folder, EfficientNet-Lite0\n\n{table(head, rows)}\n\n{plot}"
+
+
+def views_table(found: Mapping[str, Any]) -> str:
+    """Milliseconds a view."""
+    rows = [(name, f"{value:.2f}") for name, value in found["milliseconds_per_view"].items()]
+    text = f"Made beside the backbone's work, views add {found['preparation_share']:.0%} to the embedding pass."
+    return f"## Augmented views\n\n{table(('route', 'ms a view'), rows)}\n\n{text}"
+
+
+def commands_table(found: Mapping[str, Mapping[str, Any]]) -> str:
+    """The command behind each number, and how busy the machine was before it."""
+    rows = [(f"`{one['command']}`", one["films"], f"{one['load_before']:.1f}") for one in found.values()]
+    return "## Commands\n\n" + table(("command", "films", "load before"), rows)
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [" | ".join(row) for row in (head, ["---"] * len(head), *rows)]
+    return "\n".join(f"| {line} |" for line in lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,26 @@
+"""The frozen backbone of a run, chosen and made ready."""
+
+from rich.console import Console
+
+from models.backbones.weights import choose_backbone
+from models.engines import Engine, load_engine
+from training.config import RunConfig
+
+
+def ready_engine(config: RunConfig, console: Console) -> Engine:
+    """Choose the backbone and make it ready to run; says which, why, and on what.
+
+    Call it before TensorFlow is loaded: a backbone that is met for the first time is converted in a process of its own, and
+    the two would take twice the memory.
+
+    Raises:
+        WeightsError: with a sentence that says what to do.
+    """
+    backbone, weights, why = choose_backbone(config.backbone, weights=config.weights)
+    console.print(f"Backbone: {backbone.id} ({why}); weights {weights.source}, SHA-256 {weights.sha256[:16]}…")
+    if weights.source == "custom":
+        console.print("These are not the published ImageNet weights; a copy goes into the bundle.", style="yellow")
+    with console.status(f"Making {backbone.id} ready to run (the first time, this takes some seconds) …"):
+        engine = load_engine(backbone, weights, engine=config.engine)
+    console.print(f"Engine: {engine.name}, {engine.precision}")
+    return engine
