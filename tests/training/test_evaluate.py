@@ -12,6 +12,7 @@ import pytest
 from models.bundle import BUNDLES_VARIABLE
 from models.predictor import Predictor
 from models.radiograph import read_radiograph
+from models.prediction import INDETERMINATE
 from models.refusal import Refusal
 from tests.training.conftest import Ran, Trained, Workshop
 from tests.training.films import write_film, write_published
@@ -224,13 +225,14 @@ def test_gate_and_verdicts_are_those_that_a_user_would_get(
     predictor = Predictor.load(trained.name)
     files = [path for path in sorted(elsewhere.rglob("*.png")) if path.name != "cut.png"]
     outcomes = predictor.predict([read_radiograph(path) for path in files])
-    given = [getattr(outcome, "verdict", None) is not None for outcome in outcomes]
+    verdicts = [getattr(outcome, "verdict", None) for outcome in outcomes]
     codes = [
         outcome.code if isinstance(outcome, Refusal) else outcome.finding and outcome.finding.code
         for outcome in outcomes
     ]
     counts = report["abstention"]["counts"]
-    assert counts["verdict_given"] == sum(given)
+    assert counts["indeterminate"] == verdicts.count(INDETERMINATE)
+    assert counts["verdict_given"] == sum(verdict in ("NORMAL", "PNEUMONIA") for verdict in verdicts)
     assert counts["unlike_training_data"] == codes.count("unlike_training_data")
     assert counts["not_a_radiograph"] == codes.count("not_a_radiograph")
 

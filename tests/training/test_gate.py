@@ -27,7 +27,7 @@ def test_new_patients_raise_no_more_alarms_than_stated(patients: list[str]) -> N
     assert len(distances) == 1200
     value, low, high = gate.thresholds.false_alarms
     assert low <= value <= high
-    assert value == pytest.approx(0.02, abs=0.002)
+    assert value == pytest.approx(0.01, abs=0.002)
     new = gate.distances(films(4000, seed=3))
     assert float(np.mean(new > gate.thresholds.unlike)) < 0.05
     assert float(np.median(new)) == pytest.approx(1, abs=0.15)

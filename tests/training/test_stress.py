@@ -157,8 +157,12 @@ def test_planted_shortcuts_are_found_and_others_not(
     fitted = LogisticRegression(C=0.005).fit(((embeddings - mean) / deviation)[:40], truth[:40])
     layer = np.concatenate([-fitted.coef_, fitted.coef_]).T, np.concatenate([-fitted.intercept_, fitted.intercept_])
     head = DenseHead(None, layer).without_standardisation(mean, deviation)
-    point = OperatingPoint("balanced", 0.5, (1.0, 0.0, 1.0), (1.0, 0.0, 1.0))
-    spec = replace(bundle.spec, calibration=Calibration.identity(2), operating_points=(point,))
+    points = tuple(
+        OperatingPoint(name, threshold, (1.0, 0.0, 1.0), (1.0, 0.0, 1.0), promise)
+        for name, threshold, promise in (("rule_out", 0.3, 0.95), ("balanced", 0.5, None), ("rule_in", 0.7, 0.95))
+    )
+    calibration = replace(Calibration.identity(2), prevalence=0.5)
+    spec = replace(bundle.spec, calibration=calibration, operating_points=points)
     entries = [replace(read_manifest(trained.data).entries[0], patient=str(number)) for number in range(24)]
     sample = Sample(films[40:], entries, np.arange(24), truth[40:])
     shown = {name: show for name, show in pictures(0).items() if not set(name.split()) & set(CORRUPTIONS)}
