@@ -1,0 +1,2 @@
+"""stub"""
+def draw(runs, folder): pass
