@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,7 +92,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.degradation", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m benchmarks.degradation",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "--data",
@@ -138,7 +140,11 @@ def show(folder: Path, console: Console) -> None:
         rows.append({"data": data, "kind": kind, "depth": depth, "training_error": errors, "training_loss": losses})
         each = ", ".join(f"{100 * error:.2f}" for error in errors)
         table.add_row(
-            data, f"{kind}-{depth}", str(len(own)), f"{100 * np.median(errors):.2f} % ({each})", f"{np.median(losses):.4f}"
+            data,
+            f"{kind}-{depth}",
+            str(len(own)),
+            f"{100 * np.median(errors):.2f} % ({each})",
+            f"{np.median(losses):.4f}",
         )
     console.print(table)
     write_atomically(folder / "summary.json", json.dumps(rows, indent=2) + "\n")

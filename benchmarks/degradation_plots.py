@@ -1,2 +1,5 @@
 """stub"""
-def draw(runs, folder): pass
+
+
+def draw(runs, folder):
+    pass

@@ -24,6 +24,7 @@ from models.head import HeadConfig
 from models.progress import progress_bar
 from models.quiet import import_keras_quietly
 from training.config import AugmentationConfig, HeadTraining, RunConfig
+from training.digits_command import add_digits
 from training.folder import read_folder, read_folder_for
 from training.manifest import Manifest
 from training.options import add_backbone, add_cache, add_data, add_engine, add_head, add_into_card, add_patients
@@ -99,6 +100,7 @@ def build_parser() -> argparse.ArgumentParser:
         ("evaluate", "judge a bundle on a folder that it was not trained on", _add_evaluate),
         ("stress", "try a bundle on corrupted films, and for shortcuts", _add_stress),
         ("weights", "fetch and check a backbone's ImageNet weights", _add_weights),
+        ("digits", "train the small residual network on handwritten digits", add_digits),
     ):
         add(commands.add_parser(name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter))
     return parser
