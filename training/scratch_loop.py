@@ -80,9 +80,8 @@ class ScratchLoop:
     @property
     def stopped(self) -> bool:
         """Whether all epochs are made, or none of the last ones was better."""
-        return self.done >= self._training.epochs or (
-            self.done and self.done - self.best_epoch >= self._training.patience
-        )
+        without_gain = self.done - self.best_epoch if self.done else 0
+        return self.done >= self._training.epochs or without_gain >= self._training.patience
 
     def run(
         self, progress: Callable[[int, int], None], *, say: Callable[[str], None]
