@@ -9,6 +9,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from models.residual import cifar_resnet
+from training.scratch_loop import WarmUp
 
 BATCH: Final = 128
 MEASURED: Final = 512  # pictures that gradients and responses are measured on
@@ -87,7 +88,8 @@ def response_deviations(network: Any, pixels: Any) -> list[float]:
 
 
 def _rate(steps: int) -> Any:
-    return keras.optimizers.schedules.PiecewiseConstantDecay([steps // 2, steps * 3 // 4], [0.1, 0.01, 0.001])
+    falls = [steps // 2, steps * 3 // 4]
+    return WarmUp(keras.optimizers.schedules.PiecewiseConstantDecay(falls, [0.1, 0.01, 0.001]), steps // 4)
 
 
 def _training_step(network: Any, optimizer: Any) -> Any:

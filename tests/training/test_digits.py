@@ -66,7 +66,9 @@ def test_grey_levels_are_scaled_to_one() -> None:
 
 def test_the_command_writes_table_curve_and_plot(workshop: Workshop, archive: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    ran = workshop.run("digits", "--data", archive, "--seeds", 1, "--epochs", 2, "--augment", "--hold-out", 32, "--out", out)
+    ran = workshop.run(
+        "digits", "--data", archive, "--seeds", 1, "--epochs", 2, "--augment", "--hold-out", 32, "--out", out
+    )
     assert ran.status == 0, ran.err
     runs = json.loads((out / "digits.json").read_text())
     assert [(run["seed"], run["judged_by"], len(run["curve"])) for run in runs] == [
