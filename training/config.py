@@ -185,7 +185,9 @@ class RunConfig:
         if self.views < 0 or self.fine_tune < 0:
             raise ValueError(f"--views and --fine-tune must be 0 or more. Received: {self.views}, {self.fine_tune}")
         if self.search and self.one_split:
-            raise ValueError("A search among heads is for a frozen backbone: fine_tune must be 0, scratch None. Received: both.")
+            raise ValueError(
+                "A search among heads is for a frozen backbone: fine_tune must be 0, scratch None. Received: both."
+            )
         if self.scratch and (self.fine_tune or self.weights):
             raise ValueError("--from-scratch starts from no weights: leave out --fine-tune and --weights.")
         if not 0 <= self.seed < 2**31:
