@@ -109,7 +109,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--depths", type=int, nargs="+", default=[20, 32, 56], metavar="N", help="6n + 2 each")
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="runs of each network (default: 3)")
     parser.add_argument("--steps", type=int, default=400, metavar="N", help="batches of 128 (default: 400)")
-    parser.add_argument("--pictures", type=int, default=5000, metavar="N", help="of the training part (default: 5000)")
+    parser.add_argument("--pictures", type=int, default=1000, metavar="N", help="of the training part (default: 1000)")
     parser.add_argument("--full-size", action="store_true", help="do not halve the pictures")
     return parser
 
