@@ -90,7 +90,7 @@ class ScratchTraining:
 
     Attributes:
         optimizer: "adam", or "sgd": the recipe of He et al. 2015, with momentum 0.9.
-        learning_rate: the largest; None: 0.001 for adam, 0.05 for sgd.
+        learning_rate: the largest; `SCRATCH_RATES` has the usual one of each optimiser.
         weight_decay: of every weight, apart from the loss.
         schedule: "cosine" to 0, or "step": divided by 10 after half and three quarters of the epochs.
         warm_up: epochs in which the rate rises from 0.
@@ -100,7 +100,7 @@ class ScratchTraining:
     """
 
     optimizer: str = "adam"
-    learning_rate: float | None = None
+    learning_rate: float = SCRATCH_RATES["adam"]
     weight_decay: float = 1e-4
     schedule: str = "cosine"
     warm_up: float = 1.0
@@ -114,14 +114,10 @@ class ScratchTraining:
                 f"--recipe must be one of {', '.join(SCRATCH_RATES)}, --schedule one of {', '.join(SCRATCH_SCHEDULES)}. "
                 f"Received: {self.optimizer!r}, {self.schedule!r}"
             )
-        if min(self.epochs, self.patience, self.batch_size) < 1 or min(self.rate, 1 + self.weight_decay) <= 0:
+        if min(self.epochs, self.patience, self.batch_size) < 1 or self.learning_rate <= 0:
             raise ValueError(f"epochs, patience, batch_size and learning_rate must be positive. Received: {self}")
         if not 0 <= self.warm_up < self.epochs or self.weight_decay < 0:
             raise ValueError(f"warm_up must be from 0 to less than epochs, weight_decay 0 or more. Received: {self}")
-
-    @property
-    def rate(self) -> float:
-        return SCRATCH_RATES[self.optimizer] if self.learning_rate is None else self.learning_rate
 
 
 @dataclass(frozen=True)

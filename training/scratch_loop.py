@@ -179,7 +179,7 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
 
 def optimizer_of(training: ScratchTraining, steps: int) -> Any:
     """The optimiser with its schedule, for epochs of so many steps."""
-    rate, total = training.rate, training.epochs * steps
+    rate, total = training.learning_rate, training.epochs * steps
     schedule: Any
     if training.schedule == "cosine":
         schedule = keras.optimizers.schedules.CosineDecay(rate, total)

@@ -47,7 +47,7 @@ def scratch_training(options: argparse.Namespace) -> ScratchTraining | None:
         return None
     return ScratchTraining(
         optimizer=options.recipe,
-        learning_rate=options.peak_rate,
+        learning_rate=SCRATCH_RATES[options.recipe] if options.peak_rate is None else options.peak_rate,
         weight_decay=options.weight_decay,
         schedule=options.schedule,
         warm_up=options.warm_up,

@@ -109,7 +109,7 @@ def test_it_stops_where_the_watched_patients_gain_nothing_and_keeps_the_best(
 def test_the_rate_rises_over_the_warm_up_and_then_falls(
     schedule: str, shares: dict[int, float], optimizer: str, rate: float
 ) -> None:
-    training = ScratchTraining(optimizer, schedule=schedule, warm_up=2, epochs=10)
+    training = ScratchTraining(optimizer, rate, schedule=schedule, warm_up=2, epochs=10)
     made = optimizer_of(training, steps=10)
     for step, share in shares.items():
         made.iterations.assign(step)
