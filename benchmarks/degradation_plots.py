@@ -27,7 +27,7 @@ def draw(runs: Runs, folder: Path) -> None:
         names = ("Layer, share of the depth", f"Gradient norm at the {moment}")
         _grid(runs, folder / f"gradients_{moment}.png", names, _gradients(moment), log=True)
     names = ("Layer, share of the depth", "Deviation of the response")
-    _grid(runs, folder / "responses.png", names, _by_depth("responses"), log=True)
+    _grid(runs, folder / "responses.png", names, _by_depth("responses"))
 
 
 def _errors(own: Runs) -> Line:
