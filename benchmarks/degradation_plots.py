@@ -5,12 +5,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from models.files import atomic_path
-from training.plots import BLUE, INK, VERMILION
+from training.canvas import BLUE, INK, VERMILION, save_png
 
 TITLES: Final = {"mnist": "MNIST", "fashion": "Fashion-MNIST", "films": "Radiographs"}
 _COLOURS: Final = (BLUE, "#009E73", VERMILION, "#CC79A7")
@@ -74,6 +72,4 @@ def _grid(runs: Runs, path: Path, names: tuple[str, str], line: Callable[[Runs],
         panels[0].legend(fontsize=9, frameon=False)
     figure.supxlabel(names[0], fontsize=10, color=INK)
     figure.supylabel(names[1], fontsize=10, color=INK)
-    FigureCanvasAgg(figure)
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", facecolor="white")
+    save_png(figure, path)

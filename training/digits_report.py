@@ -7,14 +7,18 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import MaxNLocator
 from rich.console import Console
 from rich.table import Table
 
 from models.files import write_atomically
 from models.progress import progress_bar
+from training.canvas import COLOURS, DASHES, DOTS_PER_INCH, WIDTH, add_legend, save_png, style_axes
 from training.digits import DigitTraining, Epoch, train_digits
 from training.mnist import Pictures
-from training.plots import plot_training_and_test
 
 Run = tuple[DigitTraining, list[Epoch]]
 
@@ -29,7 +33,7 @@ def train_and_report(
             _, curve = train_digits(pictures, training, progress=advance)
         runs.append((training, curve))
         write_atomically(folder / "digits.json", json.dumps(as_json(runs, judged_by), indent=2) + "\n")
-        plot_training_and_test([curve for _, curve in runs], folder / "digits.png", judged_by=judged_by)
+        _plot([curve for _, curve in runs], folder / "digits.png", judged_by=judged_by)
         console.print(_table(training, curve, judged_by))
     last = [curve[-1].test_accuracy for _, curve in runs]
     console.print(f"{judged_by.capitalize()} accuracy at the last epoch, median of {len(last)}: {median(last):.2%}")
@@ -57,3 +61,31 @@ def _table(training: DigitTraining, curve: Sequence[Epoch], judged_by: str) -> T
             f"{epoch.test_accuracy:.2%}",
         )
     return table
+
+
+def _plot(runs: Sequence[Sequence[Epoch]], path: Path, *, judged_by: str) -> None:
+    """Loss and accuracy by epoch, one colour per run."""
+    if not runs or not all(runs):
+        raise ValueError(f"Each run must have an epoch or more. Received: {[len(run) for run in runs]}")
+    layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)
+    figure = Figure(figsize=(WIDTH, 5.6), dpi=DOTS_PER_INCH, layout=layout)
+    above, below = figure.subplots(2, 1, sharex=True)
+    for index, run in enumerate(runs):
+        colour, epochs = COLOURS[index % len(COLOURS)], np.arange(1, len(run) + 1)
+        for axes, train, test in (
+            (above, [epoch.train_loss for epoch in run], [epoch.test_loss for epoch in run]),
+            (
+                below,
+                [100 - 100 * epoch.train_accuracy for epoch in run],
+                [100 - 100 * epoch.test_accuracy for epoch in run],
+            ),
+        ):
+            axes.plot(epochs, train, color=colour, linewidth=1.2, linestyle=DASHES[2])
+            axes.plot(epochs, test, "o-", color=colour, linewidth=1.8, markersize=3.5, label=f"run {index + 1}")
+    style_axes(above, title=f"Solid {judged_by}, dotted training", y="Loss")
+    style_axes(below, x="Epoch", y="Error, %")
+    for axes in (above, below):
+        axes.set_yscale("log")
+    below.xaxis.set_major_locator(MaxNLocator(integer=True))
+    add_legend(above, loc="best", ncols=2)
+    save_png(figure, path)

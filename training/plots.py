@@ -183,34 +183,6 @@ def plot_error_table(errors: Mapping[str, Sequence[float]], path: Path, *, title
     save_png(figure, path)
 
 
-def plot_training_and_test(runs: Sequence[Sequence[Any]], path: Path, *, judged_by: str) -> None:
-    """Loss and accuracy by epoch, one colour per run; an epoch has the fields of `training.digits.Epoch`."""
-    if not runs or not all(runs):
-        raise ValueError(f"Each run must have an epoch or more. Received: {[len(run) for run in runs]}")
-    layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)
-    figure = Figure(figsize=(_WIDTH, 5.6), dpi=_DOTS_PER_INCH, layout=layout)
-    above, below = figure.subplots(2, 1, sharex=True)
-    for index, run in enumerate(runs):
-        colour, epochs = _COLOURS[index % len(_COLOURS)], np.arange(1, len(run) + 1)
-        for axes, train, test in (
-            (above, [epoch.train_loss for epoch in run], [epoch.test_loss for epoch in run]),
-            (
-                below,
-                [100 - 100 * epoch.train_accuracy for epoch in run],
-                [100 - 100 * epoch.test_accuracy for epoch in run],
-            ),
-        ):
-            axes.plot(epochs, train, color=colour, linewidth=1.2, linestyle=_DASHES[2])
-            axes.plot(epochs, test, "o-", color=colour, linewidth=1.8, markersize=3.5, label=f"run {index + 1}")
-    _style(above, title=f"Solid {judged_by}, dotted training", y="Loss")
-    _style(below, x="Epoch", y="Error, %")
-    for axes in (above, below):
-        axes.set_yscale("log")
-    below.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _legend(above, loc="best", ncols=2)
-    _save(figure, path)
-
-
 def contact_sheet(
     rows: Sequence[Sequence[NDArray[np.uint8]]],
     titles: Sequence[str],

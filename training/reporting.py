@@ -77,7 +77,7 @@ def _partitions(report: Report) -> str:
         f"; {test:,} images of the folder's test split were kept from fitting" if test else "; no separate test split"
     )
     if report["configuration"].get("scratch"):
-        return f"One fifth of the patients held out to judge, calibrate and set thresholds by; of the others, a seventh to stop by{held}."
+        return f"One fifth of the patients held out to judge and calibrate by; a seventh of the rest to stop by{held}."
     if report["configuration"]["fine_tune"]:
         return f"One fifth of the patients held out for fine-tuning, calibration and thresholds{held}."
     return (
