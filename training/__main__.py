@@ -24,11 +24,13 @@ from models.head import HeadConfig
 from models.progress import progress_bar
 from models.quiet import import_keras_quietly
 from training.config import AugmentationConfig, HeadTraining, RunConfig
+from training.digits_command import add_digits
 from training.folder import read_folder, read_folder_for
 from training.manifest import Manifest
 from training.options import add_backbone, add_cache, add_data, add_engine, add_head, add_into_card, add_patients
 from training.patients import DatasetError
 from training.ready import ready_engine
+from training.scratch_options import add_scratch, scratch_training
 
 OK, WRONG_USAGE, INTERRUPTED = 0, 2, 130
 
@@ -38,6 +40,7 @@ it is, its calibration and its thresholds come from patients that the head has n
 
     python -m training train radiographs --name mine
     python -m training train radiographs --name mine2 --width 0       seconds: the embeddings are kept
+    python -m training train radiographs --name own --backbone resnet18 --from-scratch     no published weights
     python -m training train mine/dicom --name adults --patient-regex '^(\\d+)_' --population "adults, one hospital"
 
 About 9 minutes for 5,000 images with efficientnet_lite0 and two views on two cores. Stop it when you like: what was
@@ -99,6 +102,7 @@ def build_parser() -> argparse.ArgumentParser:
         ("evaluate", "judge a bundle on a folder that it was not trained on", _add_evaluate),
         ("stress", "try a bundle on corrupted films, and for shortcuts", _add_stress),
         ("weights", "fetch and check a backbone's ImageNet weights", _add_weights),
+        ("digits", "train the small residual network on handwritten digits", add_digits),
     ):
         add(commands.add_parser(name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter))
     return parser
@@ -119,6 +123,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     add_data(parser)
     add_backbone(parser)
     add_head(parser)
+    add_scratch(parser.add_argument_group("from scratch"))
     output = parser.add_argument_group("what is written beside the bundle")
     output.add_argument(
         "--runs",
@@ -214,6 +219,7 @@ def _train(options: argparse.Namespace) -> int:
         folds=options.folds,
         seed=options.seed,
         fine_tune=options.fine_tune,
+        scratch=scratch_training(options),
         overwrite=options.overwrite,
         regroup=options.regroup,
         patient_regex=options.patient_regex,
@@ -225,7 +231,7 @@ def _train(options: argparse.Namespace) -> int:
         view=options.view,
         label_source=options.label_source,
         augmentation=AugmentationConfig(flip=options.flip),
-        search=not (options.no_search or options.fine_tune or head or training),
+        search=not (options.no_search or options.fine_tune or options.from_scratch or head or training),
         head=HeadConfig(**head),
         head_training=HeadTraining(**training),
     )

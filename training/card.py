@@ -131,6 +131,11 @@ def _drawn(report: Mapping[str, Any]) -> list[str]:
 
 
 def _how_judged(report: Mapping[str, Any]) -> str:
+    if report["configuration"].get("scratch"):  # not in the records of earlier versions
+        return (
+            "Judged on a fifth of the patients that no training has seen and that did not decide when it stopped. The "
+            "calibration and the thresholds come from them too: numbers that depend on a threshold are a little too good."
+        )
     if report["configuration"]["fine_tune"]:
         return (
             "Judged on the patients that fine-tuning held out, and on no others. No weight was fitted on them, but they "

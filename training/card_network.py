@@ -12,13 +12,18 @@ def network(report: Mapping[str, Any]) -> str:
     head, bias = run["head"], ", ".join(f"{value:.3f}" for value in calibration["bias"])
     hidden = f"{head['width']} units, ReLU, dropout {head['dropout']}" if head["width"] else "none"
     frozen = f"the last {run['fine_tune']} blocks fine-tuned" if run["fine_tune"] else "frozen"
+    views = f"the plain film and {run['views']} augmented ({settings_text(run['augmentation'])})"
+    fitting = run["head_training"]
+    if run.get("scratch"):
+        frozen, fitting = "no weight of it was published or fitted on other data", run["scratch"]
+        views = f"another augmented view in each epoch ({settings_text(run['augmentation'])})"
     return (
         "## Network\n\n"
         f"- Backbone: `{backbone['id']}`, {backbone['summary']}; {frozen}; weights {backbone['weights']}, "
         f"SHA-256 `{backbone['weights_sha256']}`\n"
-        f"- Views: the plain film and {run['views']} augmented ({settings_text(run['augmentation'])})\n"
+        f"- Views: {views}\n"
         f"- Head: hidden layer {hidden}; softmax\n"
-        f"- Fitting: {settings_text(run['head_training'])}; best after {', '.join(map(str, report['epochs']))} epochs; "
+        f"- Fitting: {settings_text(fitting)}; best after {', '.join(map(str, report['epochs']))} epochs; "
         f"seed {run['seed']}\n"
         f"- Calibration: {calibration['method']}, slope {calibration['slope']:.3f}, bias {bias}\n"
     )

@@ -12,6 +12,9 @@ from models.head import HeadConfig
 NOT_STATED: Final = "not stated"
 """What a card says where its author, or a file, has said nothing."""
 
+SCRATCH_RATES: Final = {"adam": 1e-3, "sgd": 0.05}
+SCRATCH_SCHEDULES: Final = ("cosine", "step")
+
 
 @dataclass(frozen=True)
 class AugmentationConfig:
@@ -82,6 +85,42 @@ class HeadTraining:
 
 
 @dataclass(frozen=True)
+class ScratchTraining:
+    """How a backbone is trained from a random start, together with its head.
+
+    Attributes:
+        optimizer: "adam", or "sgd": the recipe of He et al. 2015, with momentum 0.9.
+        learning_rate: the largest; `SCRATCH_RATES` has the usual one of each optimiser.
+        weight_decay: of every weight, apart from the loss.
+        schedule: "cosine" to 0, or "step": divided by 10 after half and three quarters of the epochs.
+        warm_up: epochs in which the rate rises from 0.
+        epochs: at most.
+        patience: epochs without a better loss on the patients watched after which training stops.
+        batch_size: films in a step.
+    """
+
+    optimizer: str = "adam"
+    learning_rate: float = SCRATCH_RATES["adam"]
+    weight_decay: float = 1e-4
+    schedule: str = "cosine"
+    warm_up: float = 1.0
+    epochs: int = 12
+    patience: int = 4
+    batch_size: int = 32
+
+    def __post_init__(self) -> None:
+        if self.optimizer not in SCRATCH_RATES or self.schedule not in SCRATCH_SCHEDULES:
+            raise ValueError(
+                f"--recipe must be one of {', '.join(SCRATCH_RATES)}, --schedule one of {', '.join(SCRATCH_SCHEDULES)}. "
+                f"Received: {self.optimizer!r}, {self.schedule!r}"
+            )
+        if min(self.epochs, self.patience, self.batch_size) < 1 or self.learning_rate <= 0:
+            raise ValueError(f"epochs, patience, batch_size and learning_rate must be positive. Received: {self}")
+        if not 0 <= self.warm_up < self.epochs or self.weight_decay < 0:
+            raise ValueError(f"warm_up must be from 0 to less than epochs, weight_decay 0 or more. Received: {self}")
+
+
+@dataclass(frozen=True)
 class RunConfig:
     """The configuration of `python -m training train`.
 
@@ -95,8 +134,9 @@ class RunConfig:
         positive: the label that operating points speak of; None: PNEUMONIA where there is one, else the last label.
         folds: of the patient-grouped cross-validation.
         seed: of folds, views and fitting; the same seed gives the same bundle on the same machine.
-        search: try heads first, and take the best instead of `head` and `head_training`; not with `fine_tune`.
+        search: try heads first, and take the best instead of `head` and `head_training`; not with `fine_tune` or `scratch`.
         fine_tune: last blocks of the backbone that a second phase unfreezes; 0: none.
+        scratch: train the backbone from a random start, without published weights; None: it is frozen.
         overwrite: replace a bundle of this name.
         regroup: where films or patients would stand on both sides of a split, merge and take out; off: refuse the folder.
         patient_regex, patients_csv: where patients come from, see `training.manifest.read_manifest`.
@@ -121,6 +161,7 @@ class RunConfig:
     seed: int = 2015
     search: bool = False
     fine_tune: int = 0
+    scratch: ScratchTraining | None = None
     overwrite: bool = False
     regroup: bool = False
     patient_regex: str | None = None
@@ -139,12 +180,21 @@ class RunConfig:
         check_bundle_name(self.name)
         if self.views < 0 or self.fine_tune < 0:
             raise ValueError(f"--views and --fine-tune must be 0 or more. Received: {self.views}, {self.fine_tune}")
-        if self.search and self.fine_tune:
-            raise ValueError("A search among heads is for a frozen backbone: fine_tune must be 0. Received: both.")
+        if self.search and self.one_split:
+            raise ValueError(
+                "A search among heads is for a frozen backbone: fine_tune must be 0, scratch None. Received: both."
+            )
+        if self.scratch and (self.fine_tune or self.weights):
+            raise ValueError("--from-scratch starts from no weights: leave out --fine-tune and --weights.")
         if not 0 <= self.seed < 2**31:
             raise ValueError(f"--seed must be from 0 to {2**31 - 1:,}. Received: {self.seed}")
         if self.folds < 2:
             raise ValueError(f"--folds must be 2 or more. Received: {self.folds}")
+
+    @property
+    def one_split(self) -> bool:
+        """Whether the backbone learns too, so that one held-out fifth of the patients is all that can judge it."""
+        return bool(self.fine_tune or self.scratch)
 
     @property
     def run_folder(self) -> Path:

@@ -96,7 +96,7 @@ def require_splits(config: RunConfig, manifest: Manifest) -> None:
 
     entries = learnable(manifest)
     truth, patients = class_indices(entries, manifest.labels), [entry.patient for entry in entries]
-    if config.fine_tune:
+    if config.one_split:
         splits = [grouped_hold_out(truth, patients, fraction=TUNING_SHARE, seed=config.seed)]
     else:
         splits = grouped_folds(truth, patients, folds=config.folds, seed=config.seed)

@@ -2,6 +2,7 @@
 
 from rich.console import Console
 
+from models.backbones import DEFAULT_BACKBONE
 from models.backbones.weights import choose_backbone
 from models.engines import Engine, load_engine
 from training.config import RunConfig
@@ -16,7 +17,11 @@ def ready_engine(config: RunConfig, console: Console) -> Engine:
     Raises:
         WeightsError: with a sentence that says what to do.
     """
-    backbone, weights, why = choose_backbone(config.backbone, weights=config.weights)
+    # From scratch, the frozen one only helps to find near-duplicates; no weight of it goes into the bundle.
+    requested = DEFAULT_BACKBONE if config.scratch else config.backbone
+    backbone, weights, why = choose_backbone(requested, weights=config.weights)
+    if config.scratch:
+        why = "to find near-duplicates with"
     console.print(f"Backbone: {backbone.id} ({why}); weights {weights.source}, SHA-256 {weights.sha256[:16]}…")
     if weights.source == "custom":
         console.print("These are not the published ImageNet weights; a copy goes into the bundle.", style="yellow")

@@ -76,6 +76,8 @@ def _partitions(report: Report) -> str:
     held = (
         f"; {test:,} images of the folder's test split were kept from fitting" if test else "; no separate test split"
     )
+    if report["configuration"].get("scratch"):
+        return f"One fifth of the patients held out to judge and calibrate by; a seventh of the rest to stop by{held}."
     if report["configuration"]["fine_tune"]:
         return f"One fifth of the patients held out for fine-tuning, calibration and thresholds{held}."
     return (

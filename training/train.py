@@ -32,6 +32,7 @@ from training.lesson import FittedHead, Part, usual_epochs
 from training.manifest import Entry, Manifest
 from training.material import Material, class_indices, learnable
 from training.run import Run, save_run
+from training.scratch import trained_from_scratch
 from training.search import search_heads
 from training.sheet import write_contact_sheet
 from training.tuned import fine_tuned_head
@@ -58,11 +59,14 @@ def train(config: RunConfig, manifest: Manifest, engine: Engine, console: Consol
     manifest, leaks = leak_gate(config, manifest, plain_embedder(manifest.root, engine, cache, console), console)
 
     # ----- The one pass through it.
-    material = embed_folder(config, manifest, engine, cache, console)
+    if not config.scratch:
+        material = embed_folder(config, manifest, engine, cache, console)
 
     # ----- The head, judged on patients that it has not seen.
     search = None
-    if extractor:
+    if config.scratch:
+        folds, logits, fitted, engine, material = trained_from_scratch(config, manifest, console)
+    elif extractor:
         fitter = HeadFitter(len(manifest.labels), config.head, config.head_training)
         folds, logits, fitted, engine, material = fine_tuned_head(
             config, manifest, material, extractor, engine.backbone, fitter, console
@@ -78,13 +82,13 @@ def train(config: RunConfig, manifest: Manifest, engine: Engine, console: Consol
         logits, material.truth, material.patients, folds, labels=manifest.labels, positive=positive
     )
     points = operating_points(judged)
-    batches = [] if config.fine_tune else leave_batches_out(config, fitter, material, console)
+    batches = [] if config.one_split else leave_batches_out(config, fitter, material, console)
 
     # ----- What it may be asked about.
     gate, distances = fit_gate(material.pooled("mean")[:, 0], material.patients, folds, seed=config.seed)
 
     # ----- The head that is kept: fitted on everything, for as long as the folds needed.
-    head = fitted[0].head if config.fine_tune else fit_on_everything(config, fitter, material, fitted)
+    head = fitted[0].head if config.one_split else fit_on_everything(config, fitter, material, fitted)
     run = Run(
         config=config,
         manifest=manifest,

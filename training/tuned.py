@@ -64,7 +64,7 @@ def fine_tuned_head(
             seed=config.seed,
             callbacks=[EventLog(config.tensorboard, f"{config.name}-fine-tuning")] if config.tensorboard else [],
         )
-    weights = _save_weights(extractor, config.run_folder / "backbone.weights.h5")
+    weights = save_backbone(extractor, config.run_folder / "backbone.weights.h5", source="fine-tuned")
     engine = load_engine(backbone, weights, engine=config.engine)
     embeddings = embed(
         engine,
@@ -83,11 +83,12 @@ def fine_tuned_head(
     return [(fit, held_out)], logits, heads, engine, material
 
 
-def _save_weights(extractor: FeatureExtractor, path: Path) -> WeightsFile:
+def save_backbone(extractor: FeatureExtractor, path: Path, *, source: str) -> WeightsFile:
+    """Write a backbone's weights whole, for an engine to run and for the bundle to carry."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
         # Keras insists on the full suffix ".weights.h5", which a temporary name beside the file would not have.
         temporary = Path(scratch) / path.name
         extractor.weighted_layers.save_weights(str(temporary))
         temporary.replace(path)
-    return WeightsFile(path, digest(path), "fine-tuned")
+    return WeightsFile(path, digest(path), source)

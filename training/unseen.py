@@ -72,8 +72,8 @@ def refit_folds(bundle: Bundle, manifest: Manifest, engine: Engine, cache: Path,
 def _recorded(bundle: Bundle, manifest: Manifest, cache: Path) -> RunConfig:
     """The configuration of the run that made a bundle, as far as it shapes heads."""
     spec, record = bundle.spec, bundle.spec.training
-    if record["fine_tune"]:
-        raise BundleError(f"The backbone of {spec.name!r} was fine-tuned on these films: no head can be new to them.")
+    if record["fine_tune"] or record.get("scratch"):
+        raise BundleError(f"The backbone of {spec.name!r} was trained on these films: no head can be new to them.")
     if manifest.patient_source != spec.data["patient_source"]:
         raise BundleError(
             f"Patients must be told apart as when {spec.name!r} was trained: {spec.data['patient_source']}. "

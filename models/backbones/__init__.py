@@ -14,6 +14,9 @@ DEFAULT_BACKBONE: Final = "efficientnet_lite0"
 PREFERRED_BACKBONE: Final = "resnet50"
 """What `--backbone auto` takes where its weights can be had."""
 
+FROM_SCRATCH_BACKBONE: Final = "resnet18"
+"""What `--backbone auto` takes where no published weights are to be used."""
+
 _KERAS_DOWNLOADS: Final = "https://storage.googleapis.com/tensorflow/keras-applications"
 
 
@@ -41,13 +44,14 @@ class Backbone:
     Attributes:
         id: the name used in commands and bundles.
         builder: "module:function", scaled pixels `(n, h, w, 3)` → feature map `(n, h', w', embedding_size)`.
-        input_size: height and width in pixels at which the ImageNet weights were trained.
+        input_size: height and width in pixels at which the ImageNet weights were trained; where there are none, at which
+            a network that starts from nothing learns films in minutes.
         taps: layers whose maps, laid over each other on the finest one's grid, make the feature map; empty: the builder's
             output. Layers behind the last tap are not computed.
         embedding_size: channels of the feature map.
         mean, deviation: the network sees `(pixel − mean) / deviation`, pixel in 0–255, in its own channel order. Films
             have one channel, which all three share; only the constants differ.
-        weights: where the ImageNet weights come from.
+        weights: where the ImageNet weights come from; None: there are none, and the network is trained from scratch.
         summary: a line for `--help` and the model card.
     """
 
@@ -57,7 +61,7 @@ class Backbone:
     embedding_size: int
     mean: tuple[float, float, float]
     deviation: tuple[float, float, float]
-    weights: PublishedWeights | VendoredWeights
+    weights: PublishedWeights | VendoredWeights | None
     summary: str
     taps: tuple[str, ...] = ()
 
@@ -68,12 +72,26 @@ class Backbone:
         return builder
 
 
+def _own(depth: int, embedding_size: int) -> Backbone:
+    """A residual network of `models.residual` that no published weights are for."""
+    return Backbone(
+        id=f"resnet{depth}",
+        builder=f"models.residual:resnet{depth}",
+        input_size=128,
+        embedding_size=embedding_size,
+        mean=(127.5, 127.5, 127.5),
+        deviation=(63.75, 63.75, 63.75),
+        weights=None,
+        summary=f"ResNet-{depth}, He et al. 2015 (doi:10.1109/CVPR.2016.90), trained from scratch",
+    )
+
+
 BACKBONES: Final[dict[str, Backbone]] = {
     backbone.id: backbone
     for backbone in (
         Backbone(
             id="resnet50",
-            builder="models.backbones.applications:resnet50",
+            builder="models.residual:resnet50",
             input_size=224,
             embedding_size=2048,
             mean=(103.939, 116.779, 123.68),  # blue, green, red: the order of the original Caffe weights
@@ -114,6 +132,10 @@ BACKBONES: Final[dict[str, Backbone]] = {
             ),
             summary="EfficientNet-Lite0, Tan & Le 2019 (arXiv:1905.11946); 75.1 % ImageNet top-1 as published",
         ),
+        _own(18, 512),
+        _own(34, 512),
+        _own(101, 2048),
+        _own(152, 2048),
     )
 }
 

@@ -3,11 +3,6 @@
 import keras
 
 
-def resnet50(pixels: keras.KerasTensor) -> keras.KerasTensor:
-    """`(n, ceil(h/32), ceil(w/32), 2048)`."""
-    return keras.applications.ResNet50(include_top=False, weights=None, input_tensor=pixels).output
-
-
 def densenet121(pixels: keras.KerasTensor) -> keras.KerasTensor:
     """`(n, ceil(h/32), ceil(w/32), 1024)`."""
     return keras.applications.DenseNet121(include_top=False, weights=None, input_tensor=pixels).output

@@ -36,7 +36,8 @@ class WeightsFile:
     Attributes:
         path: the file.
         sha256: its digest, the one that a bundle carries.
-        source: "vendored", "published" (the file that Keras publishes, by its MD5) or "custom".
+        source: "vendored", "published" (the file that Keras publishes, by its MD5), "custom", or how a run here made it:
+            "fine-tuned" or "from-scratch".
     """
 
     path: Path
@@ -74,6 +75,8 @@ def find_weights(backbone: Backbone, *, weights: Path | None = None, download: b
     local = weights or _from_environment(backbone)
     if local is not None:
         return _local_file(backbone, local)
+    if backbone.weights is None:
+        raise WeightsError(_none_published(backbone))
     if not isinstance(backbone.weights, PublishedWeights):
         vendored = Path(__file__).parent / backbone.weights.file
         return _checked(vendored, backbone.weights.sha256, "sha256", source="vendored", remedy=_RESTORE)
@@ -91,6 +94,8 @@ def fetch_weights(backbone: Backbone, to: Path, *, progress: Callable[[int, int]
     `progress` is called with the bytes that have come and the bytes expected (0 where the server does not say).
     """
     published = backbone.weights
+    if published is None:
+        raise WeightsError(_none_published(backbone))
     if not isinstance(published, PublishedWeights):
         raise WeightsError(f"The weights of {backbone.id} come with the product: there is nothing to fetch.")
     target = to / published.file
@@ -213,6 +218,13 @@ def _download(url: str, path: Path, progress: Callable[[int, int], None] | None)
             come += len(piece)
             if progress:
                 progress(come, expected)
+
+
+def _none_published(backbone: Backbone) -> str:
+    return (
+        f"{backbone.id} has no published weights: train it with --from-scratch, or name a file of weights with --weights "
+        "FILE."
+    )
 
 
 def _how_to_get(backbone: Backbone, published: PublishedWeights, reason: str) -> str:
