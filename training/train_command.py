@@ -11,6 +11,7 @@ from models.head import HeadConfig
 from models.quiet import import_keras_quietly
 from training.config import AugmentationConfig, HeadTraining, RunConfig
 from training.folder import read_folder
+from training.gathering import gather
 from training.options import add_backbone, add_cache, add_data, add_head
 from training.ready import ready_engine
 from training.scratch_options import add_scratch, scratch_training
@@ -93,10 +94,11 @@ def _train(options: argparse.Namespace) -> int:
     console = Console()
     manifest = read_folder(config, console)
     engine = ready_engine(config, console)
+    gathered = gather(config, manifest, engine, console)
     with console.status("Loading TensorFlow …"):
         import_keras_quietly()
         from training.train import train
-    train(config, manifest, engine, console)
+    train(config, gathered, engine, console)
     return 0
 
 

@@ -55,6 +55,9 @@ class Engine(Protocol):
     def run(self, pixels: NDArray[np.float32]) -> Features:
         """Pass films `(n, size, size, 1)`, 0 black to 255 white, through the backbone."""
 
+    def release(self) -> None:
+        """Give back what memory can be had again; the next run takes it."""
+
 
 def load_engine(backbone: Backbone, weights: WeightsFile, *, engine: str = "auto") -> Engine:
     """Make a backbone ready to run; `openvino` converts it once and keeps the result.

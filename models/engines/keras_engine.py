@@ -28,3 +28,6 @@ class KerasEngine:
         """Pass films `(n, size, size, 1)` through the backbone."""
         outputs: list[Any] = self._network.predict_on_batch(pixels)
         return Features(np.asarray(outputs[0]), np.asarray(outputs[1]))
+
+    def release(self) -> None:
+        """Nothing: TensorFlow keeps what it has."""
