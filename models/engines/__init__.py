@@ -40,8 +40,12 @@ class Engine(Protocol):
     Attributes:
         name: "keras" or "openvino".
         precision: "f32" or "bf16": how products are rounded.
+        films_at_once: how many films take hardly longer than one.
         backbone, weights: what it runs.
     """
+
+    @property
+    def films_at_once(self) -> int: ...
 
     @property
     def name(self) -> str: ...

@@ -17,6 +17,7 @@ class KerasEngine:
 
     name: Final = "keras"
     precision: Final = "f32"
+    films_at_once: Final = 16
 
     def __init__(self, backbone: Backbone, weights: WeightsFile) -> None:
         self.backbone = backbone
