@@ -2,6 +2,7 @@
 
     python -m benchmarks
     python -m benchmarks --quick
+    python -m benchmarks --only serving scaling     what the file has of the others stays
 
 Each runs in a process of its own, as `python -m benchmarks.NAME`; all together take half an hour on two cores that have
 nothing else to do, and ten minutes with `--quick`. `python -m benchmarks.quality` takes hours and is run by itself; what it
@@ -36,10 +37,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="small samples, scaled up: rough")
     parser.add_argument("--data", type=Path, metavar="DIR", help="a folder of films (default: synthetic films)")
     parser.add_argument("--json", type=Path, default=RESULTS, metavar="FILE", help="default: benchmarks/results.json")
+    parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES, metavar="NAME", help=", ".join(NAMES))
     options = parser.parse_args(arguments)
     console = Console()
-    found, failed = {}, []
-    for name in NAMES:
+    found, failed = earlier(options.json, options.only, quick=options.quick), []
+    for name in options.only:
         console.rule(name)
         result = run(name, options)
         if result is None:
@@ -53,6 +55,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if failed:
         console.print(f"Failed: {', '.join(failed)}", style="red")
     return 1 if failed else 0
+
+
+def earlier(results: Path, anew: Sequence[str], *, quick: bool) -> dict[str, dict[str, Any]]:
+    """What a file of results has of the benchmarks that are not run anew, where it was measured as thoroughly."""
+    if len(anew) == len(NAMES) or not results.is_file():
+        return {}
+    kept = json.loads(results.read_text(encoding="utf-8"))
+    if kept["quick"] != quick:
+        return {}
+    return {name: one for name, one in kept["benchmarks"].items() if name not in (*anew, "quality")}
 
 
 def run(name: str, options: argparse.Namespace) -> dict[str, Any] | None:

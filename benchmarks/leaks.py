@@ -110,7 +110,7 @@ def plant(data: Path, root: Path) -> tuple[Path, list[Plant]]:
 def search(manifest: Manifest, cache: Path) -> tuple[Leaks, float]:
     """What is found, and in how many seconds once the backbone is there."""
     import_keras_quietly()
-    from training.train import plain_embedder
+    from training.gathering import plain_embedder
 
     backbone = get_backbone("efficientnet_lite0")
     engine = load_engine(backbone, find_weights(backbone))

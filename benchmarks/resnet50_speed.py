@@ -2,7 +2,7 @@
 
     python -m benchmarks.resnet50_speed
 
-About 2 minutes on two idle cores. The two take turns, so that whatever else the machine does falls on both; the ratio is of
+About 2 minutes of processor time. The two take turns, so that whatever else the machine does falls on both; the ratio is of
 the medians. Processor time is told beside wall time, since it hardly depends on what else runs.
 """
 

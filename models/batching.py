@@ -14,10 +14,11 @@ BATCH_SIZE: Final = 16
 
 
 class _Ticket:
-    """A film that waits, and what came of it."""
+    """A film that waits, whose it is, and what came of it."""
 
-    def __init__(self, pixels: NDArray[np.float32]) -> None:
+    def __init__(self, pixels: NDArray[np.float32], call: object) -> None:
         self.pixels = pixels
+        self.call = call
         self.features: Features | None = None
 
 
@@ -36,7 +37,8 @@ class SharedEngine:
 
     def run(self, films: Sequence[NDArray[np.float32]]) -> list[Features]:
         """The features of each film `(size, size, 1)`, in order, without the axis of the batch."""
-        tickets = [_Ticket(film) for film in films]
+        call = object()
+        tickets = [_Ticket(film, call) for film in films]
         self._waiting.extend(tickets)
         try:
             for ticket in tickets:
@@ -50,13 +52,20 @@ class SharedEngine:
 
     def _run_batch(self) -> None:
         """Take the longest waiting through the engine; where it fails, they wait on."""
-        batch = [self._waiting.popleft() for _ in range(min(BATCH_SIZE, len(self._waiting)))]
+        batch = [self._waiting.popleft()]
+        while self._waiting and self._fits(self._waiting[0], batch):
+            batch.append(self._waiting.popleft())
         try:
             maps, pooled = self.engine.run(np.stack([ticket.pixels for ticket in batch]))
             for row, ticket in enumerate(batch):
                 ticket.features = Features(maps[row], pooled[row])
         finally:
             self._waiting.extendleft(ticket for ticket in reversed(batch) if ticket.features is None)
+
+    def _fits(self, ticket: _Ticket, batch: Sequence[_Ticket]) -> bool:
+        """A call's own films go together; those of others join where that costs nobody a longer wait."""
+        own = ticket.call is batch[0].call
+        return len(batch) < (BATCH_SIZE if own else min(BATCH_SIZE, self.engine.films_at_once))
 
     def _withdraw(self, tickets: Sequence[_Ticket]) -> None:
         """Let nothing wait for a caller that has left with an error."""

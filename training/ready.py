@@ -2,9 +2,10 @@
 
 from rich.console import Console
 
-from models.backbones import DEFAULT_BACKBONE
+from models.backbones import DEFAULT_BACKBONE, Backbone
 from models.backbones.weights import choose_backbone
 from models.engines import Engine, load_engine
+from models.quiet import import_keras_quietly
 from training.config import RunConfig
 
 
@@ -15,7 +16,7 @@ def ready_engine(config: RunConfig, console: Console) -> Engine:
     the two would take twice the memory.
 
     Raises:
-        WeightsError: with a sentence that says what to do.
+        WeightsError, ValueError: with a sentence that says what to do.
     """
     # From scratch, the frozen one only helps to find near-duplicates; no weight of it goes into the bundle.
     requested = DEFAULT_BACKBONE if config.scratch else config.backbone
@@ -25,7 +26,18 @@ def ready_engine(config: RunConfig, console: Console) -> Engine:
     console.print(f"Backbone: {backbone.id} ({why}); weights {weights.source}, SHA-256 {weights.sha256[:16]}…")
     if weights.source == "custom":
         console.print("These are not the published ImageNet weights; a copy goes into the bundle.", style="yellow")
+    if config.fine_tune:
+        _require_blocks(backbone, config.fine_tune)
     with console.status(f"Making {backbone.id} ready to run (the first time, this takes some seconds) …"):
         engine = load_engine(backbone, weights, engine=config.engine)
     console.print(f"Engine: {engine.name}, {engine.precision}")
     return engine
+
+
+def _require_blocks(backbone: Backbone, blocks: int) -> None:
+    """Raise a ValueError where the backbone has no such number of blocks, before anything is embedded."""
+    import_keras_quietly()
+    from models.network import build_feature_extractor
+    from training.finetune import require_blocks
+
+    require_blocks(build_feature_extractor(backbone, None).features, blocks)

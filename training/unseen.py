@@ -18,10 +18,10 @@ from models.engines import Engine
 from models.head import DenseHead
 from training.cache import EmbeddingCache
 from training.config import AugmentationConfig, HeadTraining, RunConfig
+from training.fitting import fit_heads
 from training.folds import grouped_folds
-from training.head import HeadFitter
+from training.gathering import embed_folder
 from training.manifest import Manifest
-from training.train import cross_validate, embed_folder
 
 T = TypeVar("T", AugmentationConfig, HeadTraining)
 
@@ -60,9 +60,8 @@ def refit_folds(bundle: Bundle, manifest: Manifest, engine: Engine, cache: Path,
     """
     config = _recorded(bundle, manifest, cache)
     material = embed_folder(config, manifest, engine, EmbeddingCache.of(engine, cache), console)
-    fitter = HeadFitter(len(bundle.spec.labels), config.head, config.head_training)
     folds = grouped_folds(material.truth, material.patients, folds=config.folds, seed=config.seed)
-    _, fitted = cross_validate(config, fitter, material, folds, console)
+    fitted = fit_heads(config, material, folds, console).folds
     of_film = np.empty(len(material.truth), dtype=np.int64)
     for number, (_, held_out) in enumerate(folds):
         of_film[held_out] = number

@@ -40,8 +40,12 @@ class Engine(Protocol):
     Attributes:
         name: "keras" or "openvino".
         precision: "f32" or "bf16": how products are rounded.
+        films_at_once: how many films take hardly longer than one.
         backbone, weights: what it runs.
     """
+
+    @property
+    def films_at_once(self) -> int: ...
 
     @property
     def name(self) -> str: ...
@@ -54,6 +58,9 @@ class Engine(Protocol):
 
     def run(self, pixels: NDArray[np.float32]) -> Features:
         """Pass films `(n, size, size, 1)`, 0 black to 255 white, through the backbone."""
+
+    def release(self) -> None:
+        """Give back what memory can be had again; the next run takes it."""
 
 
 def load_engine(backbone: Backbone, weights: WeightsFile, *, engine: str = "auto") -> Engine:

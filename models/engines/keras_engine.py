@@ -17,6 +17,7 @@ class KerasEngine:
 
     name: Final = "keras"
     precision: Final = "f32"
+    films_at_once: Final = 16
 
     def __init__(self, backbone: Backbone, weights: WeightsFile) -> None:
         self.backbone = backbone
@@ -28,3 +29,6 @@ class KerasEngine:
         """Pass films `(n, size, size, 1)` through the backbone."""
         outputs: list[Any] = self._network.predict_on_batch(pixels)
         return Features(np.asarray(outputs[0]), np.asarray(outputs[1]))
+
+    def release(self) -> None:
+        """Nothing: TensorFlow keeps what it has."""

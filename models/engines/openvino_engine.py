@@ -21,6 +21,7 @@ class OpenVinoEngine:
     """See `models.engines.Engine`."""
 
     name: Final = "openvino"
+    films_at_once: Final = 2  # one film keeps all cores busy: more at once only make the first of them wait
 
     def __init__(self, backbone: Backbone, weights: WeightsFile, *, bfloat16: bool = True) -> None:
         """`bfloat16`: take it where the processor computes in it and the backbone's embeddings stay the same."""
@@ -29,16 +30,22 @@ class OpenVinoEngine:
 
         self.backbone = backbone
         self.weights = weights
-        converted = converted_backbone(backbone, weights)
-        core = openvino.Core()
+        self._core = openvino.Core()
+        self._converted = converted_backbone(backbone, weights)
         self.precision = "f32"
-        if bfloat16 and "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-            self.precision = _bearable_precision(core, converted, backbone)
-        self._request = _compile(core, converted, self.precision)
+        if bfloat16 and "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+            self.precision = _bearable_precision(self._core, self._converted, backbone)
+        self._request: Any = _compile(self._core, self._converted, self.precision)
 
     def run(self, pixels: NDArray[np.float32]) -> Features:
         """Pass films `(n, size, size, 1)` through the backbone."""
+        if self._request is None:
+            self._request = _compile(self._core, self._converted, self.precision)
         return _infer(self._request, pixels)
+
+    def release(self) -> None:
+        """Give back the compiled network; the next run compiles it again."""
+        self._request = None
 
 
 def probe_films(size: int) -> NDArray[np.float32]:

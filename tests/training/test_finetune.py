@@ -23,11 +23,11 @@ from tests.training.films import write_published
 from training.cache import EmbeddingCache
 from training.config import HeadTraining, RunConfig
 from training.finetune import block_names, unfreeze
+from training.gathering import embed_folder
 from training.head import HeadFitter
 from training.lesson import FittedHead
 from training.manifest import read_manifest
 from training.material import Material
-from training.train import embed_folder
 from training.tuned import fine_tuned_head
 
 LITE = get_backbone("efficientnet_lite0")

@@ -1,0 +1,107 @@
+"""The command `python -m training train`."""
+
+import argparse
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+
+from models.bundle import BUNDLES_VARIABLE
+from models.head import HeadConfig
+from models.quiet import import_keras_quietly
+from training.config import AugmentationConfig, HeadTraining, RunConfig
+from training.folder import read_folder
+from training.gathering import gather
+from training.options import add_backbone, add_cache, add_data, add_head
+from training.ready import ready_engine
+from training.scratch_options import add_scratch, scratch_training
+
+_TRAIN: Final = """\
+Make a bundle: every image passes once through a frozen backbone, and a small head learns from what comes out. How good
+it is, its calibration and its thresholds come from patients that the head has not seen.
+
+    python -m training train radiographs --name mine
+    python -m training train radiographs --name mine2 --width 0       seconds: the embeddings are kept
+    python -m training train radiographs --name own --backbone resnet18 --from-scratch     no published weights
+    python -m training train mine/dicom --name adults --patient-regex '^(\\d+)_' --population "adults, one hospital"
+
+Some minutes for 5,000 images and two views on two cores, seconds where the embeddings are kept (docs/speed.md). Stop it
+when you like: what was embedded stays. Files that cannot be read are set aside and listed. MODEL_CARD.md in the bundle says
+what came out."""
+
+
+def add_train(parser: argparse.ArgumentParser) -> None:
+    """The options of `train`."""
+    parser.description = _TRAIN
+    parser.set_defaults(command=_train)
+    parser.add_argument(
+        "data", type=Path, metavar="DATA", help="the folder: DATA/CLASS/* or DATA/{train,val,test}/CLASS/*"
+    )
+    parser.add_argument(
+        "--name",
+        required=True,
+        help=f"of the bundle; it is written to models/bundles/NAME, or to ${BUNDLES_VARIABLE}/NAME",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace a bundle of this name")
+    add_data(parser)
+    add_backbone(parser)
+    add_head(parser)
+    add_scratch(parser.add_argument_group("from scratch"))
+    output = parser.add_argument_group("what is written beside the bundle")
+    output.add_argument(
+        "--runs",
+        type=Path,
+        default=Path("runs"),
+        metavar="DIR",
+        help="contact sheet and manifest go to DIR/NAME; they show and name patients (default: %(default)s)",
+    )
+    add_cache(output)
+    output.add_argument("--tensorboard", type=Path, metavar="DIR", help="write the losses there, for TensorBoard")
+    output.add_argument("--notes", type=Path, metavar="FILE", help='Markdown for the card, under "What was tried"')
+
+
+def _train(options: argparse.Namespace) -> int:
+    head = _given(options, "width", "dropout", "pooling")
+    training = _given(options, "learning_rate", "l2", "label_smoothing", "epochs")
+    config = RunConfig(
+        data=options.data,
+        name=options.name,
+        cache=options.cache,
+        backbone=options.backbone,
+        engine=options.engine,
+        weights=options.weights,
+        views=options.views,
+        positive=options.positive,
+        folds=options.folds,
+        seed=options.seed,
+        fine_tune=options.fine_tune,
+        scratch=scratch_training(options),
+        overwrite=options.overwrite,
+        regroup=options.regroup,
+        patient_regex=options.patient_regex,
+        patients_csv=options.patients,
+        runs=options.runs,
+        tensorboard=options.tensorboard,
+        notes=options.notes,
+        population=options.population,
+        view=options.view,
+        label_source=options.label_source,
+        augmentation=AugmentationConfig(flip=options.flip),
+        search=not (options.no_search or options.fine_tune or options.from_scratch or head or training),
+        head=HeadConfig(**head),
+        head_training=HeadTraining(**training),
+    )
+    console = Console()
+    manifest = read_folder(config, console)
+    engine = ready_engine(config, console)
+    gathered = gather(config, manifest, engine, console)
+    with console.status("Loading TensorFlow …"):
+        import_keras_quietly()
+        from training.train import train
+    train(config, gathered, engine, console)
+    return 0
+
+
+def _given(options: argparse.Namespace, *names: str) -> dict[str, Any]:
+    """The options that the user gave a value."""
+    return {name: value for name in names if (value := getattr(options, name)) is not None}
