@@ -209,7 +209,7 @@ def test_what_would_give_no_honest_number_is_refused(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"fine_tune": 1}, "fine-tuned on these films"),
+        ({"fine_tune": 1}, "was trained on these films"),
         ({"augmentation": {"rotation": 10.0}}, "of another version: brightness, "),
     ],
     ids=["fine-tuned", "of another version"],
