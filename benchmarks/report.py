@@ -59,7 +59,15 @@ def bars_table(results: Mapping[str, Any]) -> str:
     for key, bar in BARS.items():
         found = results.get(key)
         met = "" if found is None else "yes" if bar.met(found) else "**no**"
-        rows.append((bar.what, f"`{key}`", "not measured" if found is None else f"{found:,.3g}", str(bar), met))
+        rows.append(
+            (
+                bar.what,
+                f"`{key}`",
+                "not measured" if found is None else f"{found:,.0f}" if found >= 100 else f"{found:.3g}",
+                str(bar),
+                met,
+            )
+        )
     return table(("what", "key", "measured", "bar", "met"), rows)
 
 
@@ -106,7 +114,7 @@ def commands_table(found: Mapping[str, Mapping[str, Any]]) -> str:
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table."""
-    lines = [" | ".join(row) for row in (head, ["---"] * len(head), *rows)]
+    lines = [" | ".join(map(str, row)) for row in (head, ["---"] * len(head), *rows)]
     return "\n".join(f"| {line} |" for line in lines)
 
 
