@@ -1,9 +1,11 @@
 """The card's sections on the network: what it is, how its head was chosen, and what it was made with."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from training.wording import settings_text
+
+_POOLED: Final = {"mean": "mean", "max": "maximum", "both": "mean and the maximum"}
 
 
 def network(report: Mapping[str, Any]) -> str:
@@ -22,7 +24,7 @@ def network(report: Mapping[str, Any]) -> str:
         f"- Backbone: `{backbone['id']}`, {backbone['summary']}; {frozen}; weights {backbone['weights']}, "
         f"SHA-256 `{backbone['weights_sha256']}`\n"
         f"- Views: {views}\n"
-        f"- Head: hidden layer {hidden}; softmax\n"
+        f"- Head: on the {_POOLED[head['pooling']]} of each channel of the feature map; hidden layer {hidden}; softmax\n"
         f"- Fitting: {settings_text(fitting)}; best after {', '.join(map(str, report['epochs']))} epochs; "
         f"seed {run['seed']}\n"
         f"- Calibration: {calibration['method']}, slope {calibration['slope']:.3f}, bias {bias}\n"
