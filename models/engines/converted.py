@@ -16,7 +16,7 @@ from typing import Final
 
 from models.backbones import Backbone
 from models.backbones.weights import WeightsError, WeightsFile, find_weights
-from models.files import cache_folder, digest, write_atomically
+from models.files import CACHE_VARIABLE, cache_folder, digest, write_atomically
 from models.quiet import import_openvino_quietly
 
 _NETWORK: Final = "backbone.xml"
@@ -92,7 +92,10 @@ def _convert_apart(backbone: Backbone, weights: WeightsFile, folder: Path) -> No
     done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         reason = done.stderr.strip().splitlines()[-1:] or ["it was ended from outside"]
-        raise WeightsError(f"The backbone {backbone.id} could not be made ready for OpenVINO: {reason[0]}")
+        raise WeightsError(
+            f"The backbone {backbone.id} could not be made ready for OpenVINO in {folder.parent} ({CACHE_VARIABLE} names another "
+            f"cache): {reason[0]}"
+        )
 
 
 def _key(backbone: Backbone, weights: WeightsFile) -> str:
