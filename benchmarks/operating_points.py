@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from models.files import cache_folder, write_atomically
+from models.head import HeadConfig
 from models.progress import progress_bar
 from models.quiet import import_keras_quietly
 from training.config import AugmentationConfig, HeadTraining, RunConfig
@@ -33,6 +34,8 @@ SET_ASIDE: Final = 0.3
 BACKBONE: Final = "efficientnet_lite0"
 LABELS: Final = ("NORMAL", "PNEUMONIA")
 COVERAGE: Final = 0.8
+HEAD: Final = HeadConfig(pooling="both")  # those of the shipped bundle
+HEAD_TRAINING: Final = HeadTraining(l2=0.01)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -75,32 +78,31 @@ def embedded(folder: Path, cache: Path, console: Console) -> Material:
     entries = read_manifest(folder).entries
     views = {"views": RunConfig.views, "augmentation": AugmentationConfig(), "seed": RunConfig.seed}
     with progress_bar(console, "Embedding") as advance:
-        embeddings = embed(engine, folder, entries, kept, **views, mean_only=True, progress=advance)
+        embeddings = embed(engine, folder, entries, kept, **views, progress=advance)
     return Material(entries, class_indices(entries, LABELS), tuple(entry.patient for entry in entries), embeddings)
 
 
 def repeat(material: Material, seed: int) -> dict[str, Any]:
     """Choose on some patients, measure on the others."""
-    from models.head import HeadConfig
-    from training.head import HeadFitter, held_out_logits
+    from training.fitting import fit_heads
     from training.validation import Judged, calibrate, operating_points
 
-    truth, patients, embeddings = material.truth, material.patients, material.pooled("mean")
+    truth, patients = material.truth, material.patients
     learn, aside = grouped_hold_out(truth, patients, fraction=SET_ASIDE, seed=seed)
-    known = [patients[index] for index in learn]
-    fitter = HeadFitter(2, HeadConfig(), HeadTraining())
-    folds = grouped_folds(truth[learn], known, seed=seed)
-    seeds = [seed + number for number in range(len(folds))]
-    parts, fitted = held_out_logits(fitter, embeddings[learn], truth[learn], known, folds, seeds=seeds)
-    logits = np.empty((len(learn), 2), dtype=np.float32)
-    for (_, held_out), part in zip(folds, parts, strict=True):
-        logits[held_out] = part
-    calibration, judged = calibrate(logits, truth[learn], known, folds, labels=LABELS, positive=LABELS[1])
+    known = Material(
+        tuple(material.entries[index] for index in learn),
+        truth[learn],
+        tuple(patients[index] for index in learn),
+        material.embeddings[learn],
+    )
+    config = RunConfig(Path(), "repeat", Path(), seed=seed, search=False, head=HEAD, head_training=HEAD_TRAINING)
+    folds = grouped_folds(known.truth, known.patients, seed=seed)
+    heads = fit_heads(config, known, folds, Console(quiet=True))
+    calibration, judged = calibrate(heads.logits, known.truth, known.patients, folds, labels=LABELS, positive=LABELS[1])
     points = {point.name: point for point in operating_points(judged, draws=200)}
     plain = plain_threshold(judged.is_positive, judged.positive_probability)
-    epochs = round(float(np.median([one.epochs for one in fitted])))
-    head = fitter.fit(embeddings[learn], truth[learn], known, seed=seed, epochs=epochs).head
-    probabilities = calibration.probabilities(head.logits(embeddings[aside, 0]))
+    unseen = material.pooled(HEAD.pooling)[aside, 0]
+    probabilities = calibration.probabilities(heads.kept.logits(unseen))
     new = Judged(truth[aside], probabilities, [patients[index] for index in aside], LABELS, LABELS[1])
     measured = {name: new.metrics(point) for name, point in points.items()}
     return {

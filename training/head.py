@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from models.head import HeadConfig
 from training.config import HeadTraining
-from training.folds import Split
 from training.lesson import Examples, FittedHead, Lesson, Part
 from training.stack import Candidate, HeadStack
 
@@ -147,21 +146,3 @@ def _gather(lessons: Sequence[Lesson], together: Examples, number: int) -> Examp
         if not lesson.over:
             lesson.fill((embeddings[place], targets[place], weights[place]), number)
     return together
-
-
-def held_out_logits(
-    fitter: HeadFitter,
-    embeddings: NDArray[np.float32],
-    labels: NDArray[np.int64],
-    patients: Sequence[str],
-    folds: Sequence[Split],
-    *,
-    seeds: Sequence[int],
-    epochs: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> tuple[list[NDArray[np.float32]], list[FittedHead]]:
-    """Fit a head on the first part of each split; the logits of the second part's plain films, and the heads."""
-    parts = [Part(fit, seed) for (fit, _), seed in zip(folds, seeds, strict=True)]
-    heads = fitter.fit_parts(embeddings, labels, patients, parts, epochs=epochs, progress=progress)
-    logits = [fitted.head.logits(embeddings[held_out, 0]) for (_, held_out), fitted in zip(folds, heads, strict=True)]
-    return logits, heads

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from models.head import DenseHead, HeadConfig, build_head
 from training.config import HeadTraining
 from training.event_log import write_losses
-from training.folds import STOPPING_SHARE, grouped_folds, grouped_hold_out
-from training.head import HeadFitter, fit_side_by_side, held_out_logits
+from training.folds import STOPPING_SHARE, grouped_hold_out
+from training.head import HeadFitter, fit_side_by_side
 from training.lesson import FittedHead, Part
 from training.stack import Candidate
 
@@ -178,25 +178,6 @@ def test_fitting_leaves_the_embeddings_as_they_are_and_takes_a_view_of_a_larger_
         usual.fit(larger[:, :, 0], labels, patients, seed=1), usual.fit(embeddings, labels, patients, seed=1)
     )
     np.testing.assert_array_equal(larger, before)
-
-
-def test_each_image_is_judged_by_a_head_that_has_not_seen_its_patient(usual: HeadFitter) -> None:
-    embeddings, labels, patients = examples(40)
-    folds = grouped_folds(labels, patients, folds=2, seed=0)
-    seen: list[tuple[int, int]] = []
-    logits, heads = held_out_logits(
-        usual, embeddings, labels, patients, folds, seeds=[0, 1], progress=lambda done, of: seen.append((done, of))
-    )
-    assert len(heads) == 2
-    assert seen == sorted(seen)
-    assert seen[-1][0] == seen[-1][1]
-    for (_, held_out), fitted, part in zip(folds, heads, logits, strict=True):
-        np.testing.assert_allclose(part, fitted.head.logits(embeddings[held_out, 0]), atol=1e-5)
-    spoilt = embeddings.copy()
-    spoilt[folds[0][1]] *= np.random.default_rng(3).uniform(-9, 9, spoilt[folds[0][1]].shape)
-    _, again = held_out_logits(usual, spoilt, labels, patients, folds, seeds=[0, 1])
-    assert_same_head(again[0], heads[0])
-    assert np.abs(numbers(again[1].head)[0] - numbers(heads[1].head)[0]).max() > 1e-3
 
 
 def test_three_classes_are_told_apart() -> None:
