@@ -57,6 +57,6 @@ def _fetched() -> Pictures:
 
     try:
         (train, train_labels), (test, test_labels) = keras.datasets.mnist.load_data()
-    except Exception as error:
+    except Exception as error:  # a failed download is no more than that in Keras
         raise ValueError(f"The digits cannot be fetched: {error}. Name a file with --data mnist.npz.") from error
     return as_pictures(train, train_labels, test, test_labels)
