@@ -15,9 +15,11 @@ def network(report: Mapping[str, Any]) -> str:
     hidden = f"{head['width']} units, ReLU, dropout {head['dropout']}" if head["width"] else "none"
     frozen = f"the last {run['fine_tune']} blocks fine-tuned" if run["fine_tune"] else "frozen"
     views = f"the plain film and {run['views']} augmented ({settings_text(run['augmentation'])})"
-    fitting = run["head_training"]
+    fitting = settings_text(run.get("scratch") or run["head_training"])
+    if run.get("scratch") or run["fine_tune"]:
+        fitting += f"; best after {report['epochs'][0]} epochs"
     if run.get("scratch"):
-        frozen, fitting = "no weight of it was published or fitted on other data", run["scratch"]
+        frozen = "no weight of it was published or fitted on other data"
         views = f"another augmented view in each epoch ({settings_text(run['augmentation'])})"
     return (
         "## Network\n\n"
@@ -25,8 +27,7 @@ def network(report: Mapping[str, Any]) -> str:
         f"SHA-256 `{backbone['weights_sha256']}`\n"
         f"- Views: {views}\n"
         f"- Head: on the {_POOLED[head['pooling']]} of each channel of the feature map; hidden layer {hidden}; softmax\n"
-        f"- Fitting: {settings_text(fitting)}; best after {', '.join(map(str, report['epochs']))} epochs; "
-        f"seed {run['seed']}\n"
+        f"- Fitting: {fitting}; seed {run['seed']}\n"
         f"- Calibration: {calibration['method']}, slope {calibration['slope']:.3f}, bias {bias}\n"
     )
 

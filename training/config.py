@@ -62,8 +62,7 @@ class HeadTraining:
         l2: weight decay on every kernel.
         label_smoothing: share of each label given to all classes alike.
         batch_size: views in a step.
-        epochs: at most this many passes over the embeddings.
-        patience: passes without a better validation loss after which fitting stops.
+        epochs: passes over the embeddings.
         class_weights: weigh classes by the inverse of their frequency, so that prevalence is not learnt as a symptom.
     """
 
@@ -72,7 +71,6 @@ class HeadTraining:
     label_smoothing: float = 0.05
     batch_size: int = 512
     epochs: int = 8
-    patience: int = 3
     class_weights: bool = True
 
     def __post_init__(self) -> None:
@@ -80,8 +78,8 @@ class HeadTraining:
             raise ValueError(
                 f"learning_rate must be positive, l2 0 or more, label_smoothing in [0, 1). Received: {self}"
             )
-        if min(self.batch_size, self.epochs, self.patience) < 1:
-            raise ValueError(f"batch_size, epochs and patience must be 1 or more. Received: {self}")
+        if min(self.batch_size, self.epochs) < 1:
+            raise ValueError(f"batch_size and epochs must be 1 or more. Received: {self}")
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from models.progress import progress_bar
 from training.config import RunConfig
 from training.event_log import write_losses
 from training.folds import BatchFold, Split, batch_folds
-from training.head import HeadFitter
-from training.lesson import FittedHead, Part, usual_epochs
+from training.head import FittedHead, Part, fit_side_by_side
 from training.material import Material
+from training.stack import Candidate
 from training.validation import batch_scores
 
 
@@ -37,33 +37,32 @@ class FittedHeads(NamedTuple):
 def fit_heads(config: RunConfig, material: Material, folds: Sequence[Split], console: Console) -> FittedHeads:
     """Fit all heads of a run, side by side.
 
-    Each fold is fitted twice: with some of its patients held out, to see after how many passes a head is best, and then for
-    that many on all of its patients, as the head that is kept. A head that learnt from fewer patients is less sure of itself,
-    and a calibration fitted on its logits would make the kept head too modest.
+    The heads of the folds learn exactly as the one that is kept, from fewer patients; nothing is chosen by those that they
+    hold out, whose loss is only taken down for the learning curves.
     """
     embeddings, classes = material.pooled(config.head.pooling), len(np.unique(material.truth))
-    fitter = HeadFitter(classes, config.head, config.head_training)
-    of_folds = [Part(fit, config.seed + number) for number, (fit, _) in enumerate(folds)]
     batches = _batches(material, classes)
-    of_batches = [Part(fold.fit, config.seed) for fold in batches]
-    everything = Part(np.arange(len(material.truth)), config.seed)
-    learnt = embeddings, material.truth, material.patients
-    with progress_bar(console, "How long to fit; batches left out") as advance:
-        watched = fitter.fit_parts(*learnt, [*of_folds, *of_batches], progress=advance)
-    epochs = usual_epochs(watched[: len(folds)])
-    with progress_bar(console, "Cross-validation, by patient") as advance:
-        *again, kept = fitter.fit_parts(*learnt, [*of_folds, everything], epochs=epochs, progress=advance)
+    parts = [Part(*fold) for fold in folds] + [Part(batch.fit) for batch in batches]
+    parts.append(Part(np.arange(len(material.truth))))
+    with progress_bar(console, "Fitting the heads") as advance:
+        rows = fit_side_by_side(
+            embeddings,
+            material.truth,
+            parts,
+            [Candidate(config.head, config.head_training)],
+            classes=classes,
+            seed=config.seed,
+            progress=advance,
+        )
+    *fitted, kept = [heads[0] for heads in rows]
+    of_folds, of_batches = fitted[: len(folds)], fitted[len(folds) :]
     if config.tensorboard:
         write_losses(config.tensorboard, f"{config.name}-head", kept.losses)
     logits = np.empty((len(material.truth), classes), dtype=np.float32)
-    for (_, held_out), fitted in zip(folds, again, strict=True):
-        logits[held_out] = fitted.head.logits(embeddings[held_out, 0])
-    by_batch = [
-        fitted.head.logits(embeddings[fold.held_out, 0])
-        for fold, fitted in zip(batches, watched[len(folds) :], strict=True)
-    ]
-    judging = [first._replace(head=fitted.head) for first, fitted in zip(watched[: len(folds)], again, strict=True)]
-    return FittedHeads(logits, judging, batch_scores(by_batch, material.truth, batches), kept.head)
+    for (_, held_out), one in zip(folds, of_folds, strict=True):
+        logits[held_out] = one.head.logits(embeddings[held_out, 0])
+    by_batch = [one.head.logits(embeddings[batch.held_out, 0]) for batch, one in zip(batches, of_batches, strict=True)]
+    return FittedHeads(logits, of_folds, batch_scores(by_batch, material.truth, batches), kept.head)
 
 
 def _batches(material: Material, classes: int) -> list[BatchFold]:

@@ -9,7 +9,6 @@ from models.bundle import Bundle, refuse_existing
 from models.progress import progress_bar
 from training.config import RunConfig
 from training.manifest import Manifest, read_manifest
-from training.material import class_indices, learnable
 from training.patients import DatasetError
 from training.prints import Prints
 
@@ -26,7 +25,6 @@ def read_folder(config: RunConfig, console: Console) -> Manifest:
     read_notes(config)
     manifest = _read(config.data, config.patient_regex, config.patients_csv, config.cache, console)
     choose_positive(config, manifest)
-    require_splits(config, manifest)
     manifest.write_csv(config.run_folder / "manifest.csv")
     return manifest
 
@@ -83,36 +81,3 @@ def _read(data: Path, patient_regex: str | None, patients_csv: Path | None, cach
     if (more := len(manifest.set_aside) - _SHOWN) > 0:
         console.print(f"Set aside: {more:,} more; the report lists them all.", style="yellow")
     return manifest
-
-
-def require_splits(config: RunConfig, manifest: Manifest) -> None:
-    """Refuse a folder of too few patients before any time is spent on it, by dividing it as the run will.
-
-    Raises:
-        DatasetError: "too_few_patients".
-    """
-    # Only when needed: scikit-learn takes a second to import.
-    from training.folds import STOPPING_SHARE, TUNING_SHARE, grouped_folds, grouped_hold_out
-
-    entries = learnable(manifest)
-    truth, patients = class_indices(entries, manifest.labels), [entry.patient for entry in entries]
-    if config.one_split:
-        splits = [grouped_hold_out(truth, patients, fraction=TUNING_SHARE, seed=config.seed)]
-    else:
-        splits = grouped_folds(truth, patients, folds=config.folds, seed=config.seed)
-    try:
-        for fit, _ in splits:
-            grouped_hold_out(truth[fit], [patients[index] for index in fit], fraction=STOPPING_SHARE, seed=config.seed)
-    except DatasetError as error:
-        raise DatasetError(
-            "too_few_patients",
-            "Each class needs patients to fit on, to stop by and to judge by, in each fold; thirty are a good number. "
-            f"Received: {_patients_by_class(manifest)}. Add images of further patients.",
-        ) from error
-
-
-def _patients_by_class(manifest: Manifest) -> str:
-    of_class = {
-        label: {entry.patient for entry in learnable(manifest) if entry.label == label} for label in manifest.labels
-    }
-    return ", ".join(f"{len(patients)} of {label}" for label, patients in of_class.items())

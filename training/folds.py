@@ -12,12 +12,11 @@ from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedGroupKFold
 
 from training.patients import DatasetError
 
 STOPPING_SHARE: Final = 1 / 7
-"""Share of the patients that a fit is watched by, to stop when it no longer helps them."""
+"""Share of the patients that training from scratch is watched by, to stop when it no longer helps them."""
 
 TUNING_SHARE: Final = 1 / 5
 """Share of the patients that fine-tuning never learns from, and by whom its result is judged."""
@@ -63,6 +62,8 @@ def grouped_folds(
         DatasetError: "too_few_patients" where a class has fewer than two patients, or where patients with images of
             several classes leave no such folds.
     """
+    from sklearn.model_selection import StratifiedGroupKFold  # takes a second to import
+
     if folds < 2:
         raise ValueError(f"folds must be at least 2. Received: {folds}")
     groups, rarest = _groups(labels, patients)
@@ -95,8 +96,8 @@ def grouped_hold_out(labels: NDArray[np.int64], patients: Sequence[str], *, frac
     return _first_that_fits(divide, seed, lambda split: all(_has_all(labels, part) for part in split))
 
 
-def can_hold_out(labels: NDArray[np.int64], patients: Sequence[str]) -> bool:
-    """Whether `grouped_hold_out` finds two patients or more of each class."""
+def can_be_learnt(labels: NDArray[np.int64], patients: Sequence[str]) -> bool:
+    """Whether there are two patients or more of each class."""
     try:
         _groups(labels, patients)
     except DatasetError:
@@ -137,11 +138,11 @@ def leave_batch_out(labels: NDArray[np.int64], batches: Sequence[str]) -> list[B
 
 
 def batch_folds(labels: NDArray[np.int64], batches: Sequence[str], patients: Sequence[str]) -> list[BatchFold]:
-    """Those of `leave_batch_out` that a head can be fitted on: with patients to be held out, to stop by."""
+    """Those of `leave_batch_out` that a head can be fitted on: with two patients or more of each class."""
     return [
         fold
         for fold in leave_batch_out(labels, batches)
-        if can_hold_out(labels[fold.fit], [patients[index] for index in fold.fit])
+        if can_be_learnt(labels[fold.fit], [patients[index] for index in fold.fit])
     ]
 
 

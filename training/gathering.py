@@ -13,10 +13,12 @@ from models.progress import progress_bar
 from training.cache import EmbeddingCache
 from training.config import AugmentationConfig, RunConfig
 from training.embed import embed
+from training.folds import TUNING_SHARE, Split, can_be_learnt, grouped_folds, grouped_hold_out
 from training.leak_gate import leak_gate
 from training.leaks import EmbedPlain, Leaks
 from training.manifest import Entry, Manifest
 from training.material import Material, class_indices, learnable
+from training.patients import DatasetError
 from training.sheet import write_contact_sheet
 
 
@@ -27,11 +29,13 @@ class Gathered:
     Attributes:
         manifest: what may be learnt from and judged, leaks taken care of.
         leaks: what was found of them.
+        splits: the folds of a cross-validation; or the one split of a run that trains the backbone too.
         material: the embeddings; None where a backbone is to be trained from scratch.
     """
 
     manifest: Manifest
     leaks: Leaks
+    splits: list[Split]
     material: Material | None
 
 
@@ -39,14 +43,43 @@ def gather(config: RunConfig, manifest: Manifest, engine: Engine, console: Conso
     """Draw the contact sheet, search for leaks, and pass every film through the frozen backbone once.
 
     Raises:
-        DatasetError: a leak, without `--regroup`.
+        DatasetError: "leak" without `--regroup`; "too_few_patients".
     """
     write_contact_sheet(config, manifest, size=engine.backbone.input_size)
     cache = EmbeddingCache.of(engine, config.cache)
     manifest, leaks = leak_gate(config, manifest, plain_embedder(manifest.root, engine, cache, console), console)
+    splits = divide(config, manifest)
     material = None if config.scratch else embed_folder(config, manifest, engine, cache, console)
     engine.release()  # what follows needs the memory
-    return Gathered(manifest, leaks, material)
+    return Gathered(manifest, leaks, splits, material)
+
+
+def divide(config: RunConfig, manifest: Manifest) -> list[Split]:
+    """Who is judged by a head that has not seen them: sorted indices `(fit, held_out)` into `learnable(manifest)`.
+
+    Raises:
+        DatasetError: "too_few_patients".
+    """
+    entries = learnable(manifest)
+    truth, patients = class_indices(entries, manifest.labels), [entry.patient for entry in entries]
+    if config.one_split:
+        splits = [grouped_hold_out(truth, patients, fraction=TUNING_SHARE, seed=config.seed)]
+    else:
+        splits = grouped_folds(truth, patients, folds=config.folds, seed=config.seed)
+    if not all(can_be_learnt(truth[fit], [patients[index] for index in fit]) for fit, _ in splits):
+        raise DatasetError(
+            "too_few_patients",
+            "Each class needs several patients to learn from and others to judge by, in each fold; thirty are a good number. "
+            f"Received: {_patients_by_class(manifest)}. Add images of further patients.",
+        )
+    return splits
+
+
+def _patients_by_class(manifest: Manifest) -> str:
+    of_class = {
+        label: {entry.patient for entry in learnable(manifest) if entry.label == label} for label in manifest.labels
+    }
+    return ", ".join(f"{len(patients)} of {label}" for label, patients in of_class.items())
 
 
 def plain_embedder(root: Path, engine: Engine, cache: EmbeddingCache, console: Console) -> EmbedPlain:

@@ -10,7 +10,6 @@ from rich.console import Console
 from models.files import atomic_path
 from models.radiograph import read_radiograph
 from training.config import RunConfig
-from training.folder import require_splits
 from training.leaks import EmbedPlain, LeakPair, Leaks, describe, find_leaks, regroup
 from training.manifest import Manifest
 from training.patients import DatasetError
@@ -31,8 +30,7 @@ def leak_gate(
     Found pairs go to `leaks.csv` and `leaks.png` in the run's folder, since they name and show patients.
 
     Raises:
-        DatasetError: "leak" where something was found and `config.regroup` is off, or where regrouping empties a class;
-            "too_few_patients" where it leaves too few.
+        DatasetError: "leak" where something was found and `config.regroup` is off, or where regrouping empties a class.
     """
     leaks = find_leaks(manifest, embed_plain, seed=config.seed)
     table, picture = config.run_folder / "leaks.csv", config.run_folder / "leaks.png"
@@ -51,7 +49,6 @@ def leak_gate(
             "training part whom the test split shows.",
         )
     manifest, leaks = regroup(manifest, leaks)
-    require_splits(config, manifest)
     manifest.write_csv(config.run_folder / "manifest.csv")
     console.print(
         f"Leaks: {describe(leaks)} among {leaks.images:,} images. Regrouped: patients merged into another: "

@@ -145,22 +145,23 @@ def plot_probability_histogram(
     save_png(figure, path)
 
 
-def plot_learning_curves(losses: Sequence[tuple[Sequence[float], Sequence[float]]], path: Path) -> None:
-    """Training and validation loss by epoch, one colour per fold; each fold's best validation epoch is marked."""
+def plot_learning_curves(
+    losses: Sequence[tuple[Sequence[float], Sequence[float]]], kept: Sequence[int], path: Path
+) -> None:
+    """Training and validation loss by epoch, one colour per fold; the epoch, from 1, whose weights are kept is marked."""
     if not losses or any(not training or len(training) != len(validation) for training, validation in losses):
         received = [(len(training), len(validation)) for training, validation in losses]
         raise ValueError(f"Each fold must have one training and one validation loss per epoch. Received: {received}")
-    lowest = [min(validation) for _, validation in losses]
-    title = f"Lowest validation loss {np.mean(lowest):.3f} ({min(lowest):.3f} to {max(lowest):.3f})"
+    ends = [validation[epoch - 1] for (_, validation), epoch in zip(losses, kept, strict=True)]
+    title = f"Validation loss {np.mean(ends):.3f} ({min(ends):.3f} to {max(ends):.3f})"
     folds = "fold" if len(losses) == 1 else "folds"
-    basis = f"{len(losses)} {folds}: solid validation, dotted training; the dot is the best epoch"
+    basis = f"{len(losses)} {folds}: solid validation, dotted training; the dot is the epoch that is kept"
     figure, axes = new_figure(4.5, title, basis)
     for index, (training, validation) in enumerate(losses):
         colour, epochs = COLOURS[index % len(COLOURS)], np.arange(1, len(training) + 1)
         axes.plot(epochs, training, color=colour, linewidth=1.2, linestyle=DASHES[2])
         axes.plot(epochs, validation, color=colour, linewidth=1.8, label=f"fold {index + 1}")
-        best = int(np.argmin(validation))
-        axes.plot(epochs[best], validation[best], "o", color=colour, markeredgecolor="white", markersize=8)
+        axes.plot(kept[index], ends[index], "o", color=colour, markeredgecolor="white", markersize=8)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     style_axes(axes, x="Epoch", y="Loss")
     axes.set_xlim(left=0.5)

@@ -115,13 +115,15 @@ def _fitting(report: Report) -> str:
 
 
 def _selection(report: Report) -> str:
-    epochs = ", ".join(map(str, report["epochs"]))
+    run = report["configuration"]
+    if run.get("scratch") or run["fine_tune"]:
+        return f"The weights of the epoch ({report['epochs'][0]}) with the lowest loss on patients that were watched."
     tried = (
         f"The best of {len(report['search']['trials'])} heads by {report['search']['rule']}. "
         if report["search"]
         else ""
     )
-    return f"{tried}Fitted for the median of the epochs at which the folds stopped ({epochs}), on all patients."
+    return f"{tried}Fitted on all patients, for as many steps as the heads of the folds."
 
 
 def _robustness(report: Report) -> str:

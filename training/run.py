@@ -28,9 +28,9 @@ from training.cache import EmbeddingCache
 from training.config import RunConfig
 from training.figures import draw_judged
 from training.folder import read_notes
+from training.head import FittedHead
 from training.judge import judge
 from training.leaks import Leaks
-from training.lesson import FittedHead
 from training.manifest import Manifest
 from training.material import learnable
 from training.plots import plot_learning_curves
@@ -240,7 +240,8 @@ def _write_files(run: Run, report: Mapping[str, Any], found: Findings, folder: P
     draw_judged(run.judged, found.out_of_fold, run.operating_point, folder, thresholds=thresholds)
     if found.test and found.test_split:
         draw_judged(found.test, found.test_split, run.operating_point, folder, thresholds=thresholds, prefix="test_")
-    plot_learning_curves([fitted.losses for fitted in run.fitted], folder / "learning_curves.png")
+    losses, epochs = [fitted.losses for fitted in run.fitted], [fitted.epochs for fitted in run.fitted]
+    plot_learning_curves(losses, epochs, folder / "learning_curves.png")
     write_report(report, folder)
 
 

@@ -22,8 +22,8 @@ from training.cache import EmbeddingCache
 from training.config import AugmentationConfig, RunConfig
 from training.embed import embed
 from training.event_log import EventLog
-from training.folds import STOPPING_SHARE, TUNING_SHARE, Split, grouped_hold_out
-from training.lesson import FittedHead
+from training.folds import STOPPING_SHARE, Split, grouped_hold_out
+from training.head import FittedHead
 from training.manifest import Entry, Manifest
 from training.material import Material, class_indices, learnable
 from training.scratch_loop import ScratchLoop
@@ -32,18 +32,18 @@ from training.views import Film
 
 
 def trained_from_scratch(
-    config: RunConfig, manifest: Manifest, console: Console
-) -> tuple[list[Split], NDArray[np.float32], list[FittedHead], Engine, Material]:
-    """Train backbone and head from a random start.
+    config: RunConfig, manifest: Manifest, split: Split, console: Console
+) -> tuple[NDArray[np.float32], list[FittedHead], Engine, Material]:
+    """Train backbone and head from a random start, on the first part of the split.
 
     Returns:
-        The one split, as a list of folds; logits `(n, classes)` of the fifth that judges, NaN elsewhere; the head; an engine
+        Logits `(n, classes)` of the part that judges, NaN elsewhere; the head; an engine
         with the backbone, whose weights lie in the run's folder; and the plain films as it sees them.
     """
     backbone = get_backbone(FROM_SCRATCH_BACKBONE if config.backbone == "auto" else config.backbone)
     entries = learnable(manifest)
     truth, patients = class_indices(entries, manifest.labels), tuple(entry.patient for entry in entries)
-    fit, held_out = grouped_hold_out(truth, patients, fraction=TUNING_SHARE, seed=config.seed)
+    fit, held_out = split
     learnt, watched = grouped_hold_out(
         truth[fit], [patients[index] for index in fit], fraction=STOPPING_SHARE, seed=config.seed
     )
@@ -88,7 +88,7 @@ def trained_from_scratch(
     trained = DenseHead.of(head)
     logits = np.full((len(truth), len(manifest.labels)), np.nan, dtype=np.float32)
     logits[held_out] = trained.logits(material.pooled(config.head.pooling)[held_out, 0])
-    return [(fit, held_out)], logits, [FittedHead(trained, loop.best_epoch, losses)], engine, material
+    return logits, [FittedHead(trained, loop.best_epoch, losses)], engine, material
 
 
 def _fingerprint(config: RunConfig, backbone: Backbone, entries: tuple[Entry, ...]) -> str:

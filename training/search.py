@@ -20,8 +20,7 @@ from models.head import POOLINGS
 from models.progress import Advance, progress_bar
 from training.config import RunConfig
 from training.folds import Split, batch_folds
-from training.head import fit_side_by_side
-from training.lesson import Part
+from training.head import Part, fit_side_by_side
 from training.material import Material
 from training.stack import Candidate
 
@@ -172,16 +171,15 @@ class _Trier:
 
     def try_all(self, candidates: Sequence[Candidate], advance: Advance, count: int) -> list[Trial]:
         trials: list[Trial] = []
+        truth = self.material.truth
+        held_out = [held_out for _, held_out in (*self.folds, *self._batches)]
+        every = np.concatenate(held_out[: len(self.folds)])
         for together in self._groups(candidates):
-            by_patient = self._held_out(together, self.folds, [self.seed + number for number in range(len(self.folds))])
-            by_batch = self._held_out(together, self._batches, [self.seed] * len(self._batches))
-            truth = self.material.truth
-            for place, candidate in enumerate(together):
-                every = np.concatenate([held_out for _, held_out in self.folds])
-                auroc = _auroc(truth[every], np.concatenate(by_patient[place]))
+            for candidate, logits in zip(together, self._held_out(together, held_out), strict=True):
+                auroc = _auroc(truth[every], np.concatenate(logits[: len(self.folds)]))
                 of_batches = [
-                    _auroc(truth[held_out], logits)
-                    for (_, held_out), logits in zip(self._batches, by_batch[place], strict=True)
+                    _auroc(truth[films], found)
+                    for films, found in zip(held_out[len(self.folds) :], logits[len(self.folds) :], strict=True)
                 ]
                 trials.append(Trial(candidate, auroc, float(np.mean(of_batches)) if of_batches else None))
             self.done += len(together)
@@ -193,27 +191,25 @@ class _Trier:
         groups = []
         for (pooling, width), same in groupby(candidates, key=lambda one: (one.head.pooling, one.head.width)):
             size = self.material.pooled(pooling).shape[-1] * (width or self._classes)
-            most = max(1, _MOST_NUMBERS // (max(len(self.folds), len(self._batches)) * size))
+            most = max(1, _MOST_NUMBERS // ((len(self.folds) + len(self._batches)) * size))
             alike = list(same)
             groups += [alike[start : start + most] for start in range(0, len(alike), most)]
         return groups
 
     def _held_out(
-        self, candidates: Sequence[Candidate], splits: Sequence[Split], seeds: Sequence[int]
+        self, candidates: Sequence[Candidate], held_out: Sequence[NDArray[np.int64]]
     ) -> list[list[NDArray[np.float32]]]:
         """For each candidate, the logits of what each split holds out."""
-        if not splits:
-            return [[] for _ in candidates]
         embeddings = self.material.pooled(candidates[0].head.pooling)
         rows = fit_side_by_side(
             embeddings[:, : 1 + self.views],
             self.material.truth,
-            self.material.patients,
-            [Part(fit, seed) for (fit, _), seed in zip(splits, seeds, strict=True)],
+            [Part(fit) for fit, _ in (*self.folds, *self._batches)],
             candidates,
             classes=self._classes,
+            seed=self.seed,
         )
-        plain = [embeddings[held_out, 0] for _, held_out in splits]
+        plain = [embeddings[films, 0] for films in held_out]
         return [
             [heads[place].head.logits(films) for heads, films in zip(rows, plain, strict=True)]
             for place in range(len(candidates))

@@ -15,10 +15,8 @@ from models.network import build_feature_extractor
 from training.config import RunConfig
 from training.fitting import fit_heads
 from training.folder import choose_positive
-from training.folds import grouped_folds
 from training.gate import fit_gate
 from training.gathering import Gathered
-from training.head import HeadFitter
 from training.run import Run, save_run
 from training.scratch import trained_from_scratch
 from training.search import Search, search_heads
@@ -35,34 +33,32 @@ def train(config: RunConfig, gathered: Gathered, engine: Engine, console: Consol
         DatasetError, WeightsError, BundleError, ValueError: with a sentence that says what to do; nothing is left behind.
     """
     positive = choose_positive(config, gathered.manifest)
-    manifest, material = gathered.manifest, gathered.material
+    manifest, material, splits = gathered.manifest, gathered.material, gathered.splits
 
     # ----- The head, judged on patients that it has not seen.
     search: Search | None = None
     batches: list[dict[str, Any]] = []
     if material is None:
-        folds, logits, fitted, engine, material = trained_from_scratch(config, manifest, console)
+        logits, fitted, engine, material = trained_from_scratch(config, manifest, splits[0], console)
         head = fitted[0].head
     elif config.fine_tune:
         extractor = build_feature_extractor(engine.backbone, engine.weights)
-        fitter = HeadFitter(len(manifest.labels), config.head, config.head_training)
-        folds, logits, fitted, engine, material = fine_tuned_head(
-            config, manifest, material, extractor, engine.backbone, fitter, console
+        logits, fitted, engine, material = fine_tuned_head(
+            config, manifest, material, splits[0], extractor, engine.backbone, console
         )
         head = fitted[0].head
     else:
-        folds = grouped_folds(material.truth, material.patients, folds=config.folds, seed=config.seed)
         if config.search:
-            search = search_heads(config, material, folds, console)
+            search = search_heads(config, material, splits, console)
             config = config.with_head(search.best.candidate.head, search.best.candidate.training)
-        logits, fitted, batches, head = fit_heads(config, material, folds, console)
+        logits, fitted, batches, head = fit_heads(config, material, splits, console)
     calibration, judged = calibrate(
-        logits, material.truth, material.patients, folds, labels=manifest.labels, positive=positive
+        logits, material.truth, material.patients, splits, labels=manifest.labels, positive=positive
     )
     points = operating_points(judged)
 
     # ----- What it may be asked about.
-    gate, distances = fit_gate(material.pooled("mean")[:, 0], material.patients, folds, seed=config.seed)
+    gate, distances = fit_gate(material.pooled("mean")[:, 0], material.patients, splits, seed=config.seed)
 
     run = Run(
         config=config,

@@ -19,33 +19,34 @@ from training.config import AugmentationConfig, RunConfig
 from training.embed import embed
 from training.event_log import EventLog
 from training.finetune import fine_tune
-from training.folds import TUNING_SHARE, Split, grouped_hold_out
-from training.head import HeadFitter
-from training.lesson import FittedHead
+from training.folds import Split
+from training.head import FittedHead, fit_head
 from training.manifest import Manifest
 from training.material import Material
+from training.stack import Candidate
 
 
 def fine_tuned_head(
     config: RunConfig,
     manifest: Manifest,
     material: Material,
+    split: Split,
     extractor: FeatureExtractor,
     backbone: Backbone,
-    fitter: HeadFitter,
     console: Console,
-) -> tuple[list[Split], NDArray[np.float32], list[FittedHead], Engine, Material]:
-    """Fine-tune in place on four fifths of the patients.
+) -> tuple[NDArray[np.float32], list[FittedHead], Engine, Material]:
+    """Fine-tune in place on the first part of the split.
 
     Returns:
-        The one split, as a list of folds; logits `(n, classes)` of the held-out fifth, NaN elsewhere; the head; an engine
+        Logits `(n, classes)` of the held-out part, NaN elsewhere; the head; an engine
         with the tuned backbone, whose weights lie in the run's folder; and the plain films as it sees them.
     """
-    fit, held_out = grouped_hold_out(material.truth, material.patients, fraction=TUNING_SHARE, seed=config.seed)
-    fitted = fitter.fit(
+    fit, held_out = split
+    fitted = fit_head(
         material.pooled(config.head.pooling)[fit],
         material.truth[fit],
-        [material.patients[index] for index in fit],
+        Candidate(config.head, config.head_training),
+        classes=len(manifest.labels),
         seed=config.seed,
     )
     head = fitted.head.to_keras(config.head)
@@ -56,7 +57,7 @@ def fine_tuned_head(
             manifest.root,
             material.entries,
             material.truth,
-            split=(fit, held_out),
+            split=split,
             blocks=config.fine_tune,
             pooling=config.head.pooling,
             views=config.views,
@@ -80,7 +81,7 @@ def fine_tuned_head(
     logits[held_out] = tuned.logits(material.pooled(config.head.pooling)[held_out, 0])
     losses = (history["loss"], history["val_loss"])
     heads = [FittedHead(tuned, int(np.argmin(losses[1])) + 1, losses)]
-    return [(fit, held_out)], logits, heads, engine, material
+    return logits, heads, engine, material
 
 
 def save_backbone(extractor: FeatureExtractor, path: Path, *, source: str) -> WeightsFile:

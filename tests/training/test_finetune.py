@@ -23,9 +23,8 @@ from tests.training.films import write_published
 from training.cache import EmbeddingCache
 from training.config import HeadTraining, RunConfig
 from training.finetune import block_names, unfreeze
-from training.gathering import embed_folder
-from training.head import HeadFitter
-from training.lesson import FittedHead
+from training.gathering import divide, embed_folder
+from training.head import FittedHead
 from training.manifest import read_manifest
 from training.material import Material
 from training.tuned import fine_tuned_head
@@ -68,9 +67,9 @@ def tuned(tmp_path_factory: pytest.TempPathFactory, engine: Engine) -> Tuned:
     manifest, console = read_manifest(root), Console(quiet=True)
     extractor = build_feature_extractor(LITE, engine.weights)
     material = embed_folder(config, manifest, engine, EmbeddingCache.of(engine, config.cache), console)
-    fitter = HeadFitter(2, config.head, training)
-    folds, logits, fitted, running, seen = fine_tuned_head(config, manifest, material, extractor, LITE, fitter, console)
-    ((fit, held_out),) = folds
+    (split,) = divide(config, manifest)
+    logits, fitted, running, seen = fine_tuned_head(config, manifest, material, split, extractor, LITE, console)
+    fit, held_out = split
     return Tuned(root, material, extractor, fit, held_out, logits, fitted[0], running.weights, seen)
 
 

@@ -82,8 +82,8 @@ DRAWINGS = {
     "risk and coverage": lambda path: plot_risk_coverage(risk(), path),
     "risk and coverage without an error": lambda path: plot_risk_coverage(risk(wrong=False), path),
     "decision curve": lambda path: plot_decision_curve(net_benefit(), path, prevalence=0.5),
-    "learning curves": lambda path: plot_learning_curves([([0.6, 0.3, 0.2], [0.6, 0.4, 0.5])] * 5, path),
-    "learning curve of one epoch": lambda path: plot_learning_curves([([0.6], [0.7])], path),
+    "learning curves": lambda path: plot_learning_curves([([0.6, 0.3, 0.2], [0.6, 0.4, 0.5])] * 5, [3] * 5, path),
+    "learning curve of one epoch": lambda path: plot_learning_curves([([0.6], [0.7])], [1], path),
 }
 
 
@@ -155,8 +155,8 @@ def test_a_long_contact_sheet_stays_within_what_a_viewer_opens(tmp_path):
         (lambda path: contact_sheet([[np.zeros((5, 5))]], ["a"], path), "A film must be uint8"),
         (lambda path: contact_sheet([[np.zeros((5, 5, 3), np.uint8)]], ["a"], path), "A film must be uint8"),
         (lambda path: plot_confusion([[1]], LABELS, path, accuracy=None), "counts must be"),
-        (lambda path: plot_learning_curves([], path), "Each fold must have"),
-        (lambda path: plot_learning_curves([([1.0], [1.0, 0.5])], path), "Each fold must have"),
+        (lambda path: plot_learning_curves([], [], path), "Each fold must have"),
+        (lambda path: plot_learning_curves([([1.0], [1.0, 0.5])], [1], path), "Each fold must have"),
         (lambda path: plot_probability_histogram([0, 1], [0.5], LABELS, path), "truth and probability must be"),
     ],
 )
@@ -175,6 +175,6 @@ def test_a_drawing_that_fails_leaves_the_old_picture_and_no_temporary_file(tmp_p
     old = tmp_path / "old.png"
     old.write_bytes(b"the old picture")
     with pytest.raises(TypeError):
-        plot_learning_curves([([0.5, 0.4], ["a", None])], old)
+        plot_learning_curves([([0.5, 0.4], ["a", None])], [1], old)
     assert old.read_bytes() == b"the old picture"
     assert sorted(file.name for file in tmp_path.iterdir()) == ["old.png", "plot.png"]
