@@ -20,6 +20,7 @@ from rich.console import Console
 from models.backbones import BACKBONES, get_backbone
 from models.backbones.weights import WeightsError
 from models.bundle import BundleError, list_bundles, load_bundle
+from models.command import run_command
 from models.engines import ENGINES
 from models.engines.converted import convert_backbone
 from models.export import SUFFIXES
@@ -162,4 +163,4 @@ def _device(options: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -36,6 +36,8 @@ class Predictor:
         self._gate = load_gate(bundle)
         backbone = get_backbone(bundle.spec.backbone.id)
         self._shared = SharedEngine(load_engine(backbone, backbone_weights(bundle), engine=engine))
+        # An engine's first pass compiles: nobody's film should wait for that.
+        self._shared.run([np.zeros((backbone.input_size, backbone.input_size, 1), np.float32)])
 
     @classmethod
     def load(cls, name: str | None = None, *, engine: str = "auto") -> "Predictor":

@@ -19,6 +19,7 @@ from rich.console import Console
 from models.backbones import BACKBONES, get_backbone
 from models.backbones.weights import WeightsError, fetch_weights, keras_cache
 from models.bundle import BundleError
+from models.command import run_command
 from models.progress import progress_bar
 from training.digits_command import add_digits
 from training.judging_commands import add_evaluate, add_stress
@@ -87,4 +88,4 @@ def _weights(options: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

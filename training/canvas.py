@@ -67,12 +67,21 @@ def plain_text(text: str, longest: int = _LONGEST_NAME) -> str:
     return short.replace("$", r"\$")
 
 
-def save_png(figure: Figure, path: Path) -> None:
-    """Write the PNG to a temporary file beside `path`, then rename it."""
+def save_png(figure: Figure, path: Path, *, compression: int = 6, description: str = "") -> None:
+    """Write the PNG to a temporary file beside `path`, then rename it.
+
+    `compression` goes from 1, the fastest, to 9; the file's text field `Description` has the description.
+    """
     FigureCanvasAgg(figure)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        figure.savefig(temporary, format="png", facecolor="white")
+        figure.savefig(
+            temporary,
+            format="png",
+            facecolor="white",
+            metadata={"Description": description},
+            pil_kwargs={"compress_level": compression},
+        )
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

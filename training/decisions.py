@@ -167,9 +167,8 @@ def risk_coverage(
 
     def statistics(weights: FloatArray) -> dict[str, FloatArray]:
         wrong_among, right_among = ranking.cumulative(weights, errors)
-        found = {
-            f"{coverage:.2f}": _error_at(wrong_among, wrong_among + right_among, coverage) for coverage in COVERAGES
-        }
+        errors_at = _errors_at(wrong_among, wrong_among + right_among, COVERAGES)
+        found = dict(zip((f"{coverage:.2f}" for coverage in COVERAGES), errors_at.T, strict=True))
         return {**found, "ratio": ratio(found[f"{STATED_COVERAGE:.2f}"], found["1.00"])}
 
     surest = np.empty(len(errors), dtype=np.intp)
@@ -195,17 +194,17 @@ def _bounded(ratio_: Estimate | None, some: Estimate | None, full: Estimate | No
     return Estimate(0.0, 0.0, some.high / full.low, ratio_.n, ratio_.patients, ratio_.left_out)
 
 
-def _error_at(wrong_among: FloatArray, judged: FloatArray, coverage: float) -> FloatArray:
-    """The error at one coverage, `(draws,)`, from the cumulated weights `(draws, distinct confidences)`."""
+def _errors_at(wrong_among: FloatArray, judged: FloatArray, coverages: Sequence[float]) -> FloatArray:
+    """The errors `(draws, coverages)`, from the cumulated weights `(draws, distinct confidences)`."""
     start = np.zeros((len(judged), 1))
     weight, error = np.hstack([start, judged]), np.hstack([start, wrong_among])
-    wanted = coverage * judged[:, -1:]
-    after = np.argmax(weight >= wanted, axis=1)[:, None]
+    wanted = judged[:, -1:] * np.asarray(coverages)
+    after = np.stack([np.searchsorted(own, shares) for own, shares in zip(weight, wanted, strict=True)])
     (weight_0, weight_1), (error_0, error_1) = (
         (np.take_along_axis(one, after - 1, axis=1), np.take_along_axis(one, after, axis=1)) for one in (weight, error)
     )
     reached = error_0 + (wanted - weight_0) / (weight_1 - weight_0) * (error_1 - error_0)
-    return np.asarray((reached / wanted)[:, 0])
+    return np.asarray(reached / wanted)
 
 
 def decision_curve(

@@ -1,7 +1,7 @@
 """Fitting the gate: the plane of the training films, and thresholds from films of patients that it had not seen."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +10,10 @@ from threadpoolctl import threadpool_limits
 
 from models.gate import Gate, GateThresholds, plane_distances
 from training.bootstrap import bootstrap
+from training.folds import Split
 
 _COMPONENTS: Final = 32
-_FILMS_AT_ONCE: Final = 512  # distances are computed in double precision
+_SMALLEST_DEVIATION: Final = 1e-3
 
 # One film in a hundred of new patients is asked about in vain. A lower limit would catch a few more inverted films, and withhold
 # many more verdicts on films of the same hospital from another time (1.4 to 8.6 % at one in fifty; benchmarks/gate.py).
@@ -23,48 +24,69 @@ _UNLIKE_QUANTILE: Final = 0.99
 _NOT_A_RADIOGRAPH: Final = 4.0
 
 
-def fit_gate(
-    embeddings: NDArray[np.float32],
-    patients: Sequence[str],
-    folds: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
-    *,
-    seed: int,
-) -> tuple[Gate, NDArray[np.float64]]:
-    """Fit the gate on plain films' embeddings `(n, d)`.
+class FittedGate(NamedTuple):
+    """A gate, and what its thresholds rest on.
 
-    Returns:
-        The gate, and the out-of-fold distances of the held-out films, in the order of `folds`: each from a plane that its
-        patient took no part in.
+    Attributes:
+        gate: the gate.
+        distances: of the held-out films, in the order of the folds: each from a plane that its patient took no part in.
     """
+
+    gate: Gate
+    distances: NDArray[np.float64]
+
+
+def fit_gate(
+    embeddings: NDArray[np.float32], patients: Sequence[str], folds: Sequence[Split], *, seed: int
+) -> FittedGate:
+    """Fit the gate on plain films' embeddings `(n, d)`."""
+    origin = embeddings.mean(axis=0)
+    everything = _moments(embeddings, origin)
     distances = []
-    for fit, held_out in folds:
-        mean, deviation, components, residual = _plane(embeddings[fit])
+    for _, held_out in folds:
+        # The films of a fold are all but a few: what these add is taken away again.
+        mean, deviation, components, residual = _plane(everything.less(_moments(embeddings[held_out], origin)), origin)
         distances.append(plane_distances(embeddings[held_out], mean, deviation, components) / residual)
     judged = np.concatenate(distances)
     unlike = float(np.quantile(judged, _UNLIKE_QUANTILE))
-    mean, deviation, components, residual = _plane(embeddings)
     people = [patients[index] for _, held_out in folds for index in held_out]
     thresholds = GateThresholds(unlike, _NOT_A_RADIOGRAPH * unlike, _false_alarms(judged > unlike, people))
-    return Gate(mean, deviation, components, residual, thresholds), judged
+    return FittedGate(Gate(*_plane(everything, origin), thresholds), judged)
+
+
+class _Moments(NamedTuple):
+    """How many films, and the sums of their embeddings `(d,)` and of the products `(d, d)`, both about a common origin."""
+
+    films: int
+    total: NDArray[np.float32]
+    products: NDArray[np.float32]
+
+    def less(self, some: "_Moments") -> "_Moments":
+        """Of all films but some."""
+        return _Moments(self.films - some.films, self.total - some.total, self.products - some.products)
+
+
+def _moments(embeddings: NDArray[np.float32], origin: NDArray[np.float32]) -> _Moments:
+    about = embeddings - origin
+    return _Moments(len(about), about.sum(axis=0), about.T @ about)
 
 
 def _plane(
-    embeddings: NDArray[np.float32],
+    moments: _Moments, origin: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], float]:
-    mean = embeddings.mean(axis=0)
-    deviation = np.maximum(embeddings.std(axis=0), 1e-3)
+    """The principal components of standardised embeddings, with their mean, deviation and the mean squared distance."""
+    centre = moments.total / moments.films
+    scatter = moments.products / moments.films - np.outer(centre, centre)
+    deviation = np.sqrt(np.maximum(scatter.diagonal(), _SMALLEST_DEVIATION**2))
+    scatter /= np.outer(deviation, deviation)
     # A plane through nearly as many films as it has directions would hold every one of them, and no new one.
-    count = max(1, min(_COMPONENTS, len(embeddings) // 8))
-    standardised = embeddings - mean
-    standardised /= deviation
-    # The principal components, from the scatter matrix: many films make it no larger, and it is passed over many times.
-    scatter = standardised.T @ standardised
+    count = max(1, min(_COMPONENTS, moments.films // 8))
     with threadpool_limits(1):  # threads would spend longer waiting for each other than on these products
-        _, directions = eigsh(scatter, k=count, v0=np.ones(len(mean), np.float32))
+        within, directions = eigsh(scatter, k=count, v0=np.ones(len(centre), np.float32))
     components = np.ascontiguousarray(directions.T[::-1], dtype=np.float32)
-    parts = [embeddings[start : start + _FILMS_AT_ONCE] for start in range(0, len(embeddings), _FILMS_AT_ONCE)]
-    residual = np.concatenate([plane_distances(part, mean, deviation, components) for part in parts]).mean()
-    return mean, deviation, components, float(residual)
+    # What of the spread is not within the plane.
+    residual = float(np.trace(scatter, dtype=np.float64) - within.sum())
+    return np.asarray(origin + centre, np.float32), deviation.astype(np.float32), components, residual
 
 
 def _false_alarms(flagged: NDArray[np.bool_], patients: Sequence[str]) -> tuple[float, float, float]:

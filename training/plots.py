@@ -191,6 +191,7 @@ def contact_sheet(
     *,
     columns: Sequence[str] = (),
     captions: Sequence[Sequence[str]] = (),
+    description: str = "",
 ) -> None:
     """Thumbnails of films: one row per film (plain, then its augmented views), one title per row.
 
@@ -200,6 +201,7 @@ def contact_sheet(
         path: the PNG.
         columns: headings, set above the first row; none by default.
         captions: one per film, set into its lower edge, in lines; none by default.
+        description: for programs, in the file's text field of that name.
     """
     _check_films(rows, titles)
     across = max(len(row) for row in rows)
@@ -219,7 +221,8 @@ def contact_sheet(
     for right, heading in enumerate(columns):
         place = ((right + 0.5) * cell / width, 1 - 0.06 / height)
         figure.text(*place, plain_text(heading), ha="center", va="top", fontsize=11, weight="bold", color=INK)
-    save_png(figure, path)
+    # Films hardly get smaller, and higher levels take most of a second.
+    save_png(figure, path, compression=1, description=description)
 
 
 def _write_into(axes: Any, caption: str) -> None:

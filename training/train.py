@@ -58,7 +58,7 @@ def train(config: RunConfig, gathered: Gathered, engine: Engine, console: Consol
     points = operating_points(judged)
 
     # ----- What it may be asked about.
-    gate, distances = fit_gate(material.pooled("mean")[:, 0], material.patients, splits, seed=config.seed)
+    gate = fit_gate(material.pooled("mean")[:, 0], material.patients, splits, seed=config.seed)
 
     run = Run(
         config=config,
@@ -69,8 +69,8 @@ def train(config: RunConfig, gathered: Gathered, engine: Engine, console: Consol
         calibration=calibration,
         judged=judged,
         points=points,
-        gate=gate,
-        distances=distances,
+        gate=gate.gate,
+        distances=gate.distances,
         batches=batches,
         fitted=fitted,
         search=search,

@@ -35,7 +35,7 @@ class OpenVinoEngine:
         self.precision = "f32"
         if bfloat16 and "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             self.precision = _bearable_precision(self._core, self._converted, backbone)
-        self._request: Any = _compile(self._core, self._converted, self.precision)
+        self._request: Any = None
 
     def run(self, pixels: NDArray[np.float32]) -> Features:
         """Pass films `(n, size, size, 1)` through the backbone."""
@@ -44,7 +44,7 @@ class OpenVinoEngine:
         return _infer(self._request, pixels)
 
     def release(self) -> None:
-        """Give back the compiled network; the next run compiles it again."""
+        """Give back the compiled network; the next run compiles it anew."""
         self._request = None
 
 
