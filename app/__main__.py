@@ -18,6 +18,7 @@ from pathlib import Path
 from app.serving import BUNDLE_VARIABLE, ENGINE_VARIABLE
 from models.backbones.weights import WeightsError
 from models.bundle import BundleError, load_bundle
+from models.command import give_back_memory
 from models.engines import ENGINES
 from models.predictor import backbone_weights
 
@@ -39,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ[ENGINE_VARIABLE] = options.engine
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     print(f"PneumoLens, bundle {bundle.spec.name}: {address(options.host, options.port)} (Ctrl-C ends it)", flush=True)
+    give_back_memory()
     return serve(options.host, options.port)
 
 
