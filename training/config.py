@@ -61,7 +61,7 @@ class HeadTraining:
         learning_rate: of Adam; falls to 0 along a half cosine over `epochs`.
         l2: weight decay on every kernel.
         label_smoothing: share of each label given to all classes alike.
-        batch_size: views in a step.
+        batch_size: views in a step; of a small folder fewer, so that there are steps enough.
         epochs: passes over the embeddings.
         class_weights: weigh classes by the inverse of their frequency, so that prevalence is not learnt as a symptom.
     """

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -120,6 +121,22 @@ def test_each_caller_gets_its_own_films(openvino: Engine, pixels: NDArray[np.flo
         for number, (first, second) in enumerate(callers.map(ask, range(40))):
             assert np.allclose(first, alone[number % 8], atol=1e-3)
             assert np.allclose(second, alone[(number + 3) % 8], atol=1e-3)
+
+
+def test_callers_are_served_in_the_order_in_which_they_came(openvino: Engine, pixels: NDArray[np.float32]) -> None:
+    shared = SharedEngine(openvino)
+    served: list[int] = []
+
+    def ask(number: int, films: int) -> None:
+        shared.run([pixels[number]] * films)
+        served.append(number)
+
+    with ThreadPoolExecutor(6) as callers:
+        callers.submit(ask, 0, 5 * BATCH_SIZE)
+        for number in range(1, 6):
+            time.sleep(0.02)
+            callers.submit(ask, number, 2)
+    assert served == list(range(6))
 
 
 def test_more_films_than_a_batch_come_back_in_order(openvino: Engine, pixels: NDArray[np.float32]) -> None:

@@ -116,6 +116,16 @@ def test_so_many_epochs_means_so_many(epochs: int) -> None:
     assert fitted.losses[1] == []
 
 
+def test_a_small_folder_is_learnt_in_as_many_steps_as_it_takes() -> None:
+    steps: list[int] = []
+    data = examples(100, apart=1.0)
+    candidate = Candidate(HeadConfig(6, 0.1), HeadTraining())
+    fit_side_by_side(
+        *data, [Part(np.arange(100))], [candidate], classes=2, seed=0, progress=lambda _, most: steps.append(most)
+    )
+    assert steps[-1] == len(steps) == 7 * HeadTraining().epochs  # 200 views in batches of 32 at most
+
+
 def test_the_watched_loss_is_that_of_the_kept_head_and_decides_nothing() -> None:
     embeddings, labels = examples(80, share=0.3, apart=0.5)
     candidate = Candidate(HeadConfig(6, 0.2), HeadTraining(0.1, epochs=3, batch_size=16, label_smoothing=0.1))
