@@ -15,7 +15,9 @@ from training.sheet import write_contact_sheet
 
 @pytest.fixture
 def config(tmp_path: Path) -> RunConfig:
-    config = RunConfig(write_published(tmp_path / "data", images=4), "sheets", tmp_path / "cache", runs=tmp_path / "runs")
+    config = RunConfig(
+        write_published(tmp_path / "data", images=4), "sheets", tmp_path / "cache", runs=tmp_path / "runs"
+    )
     config.run_folder.mkdir(parents=True)
     return config
 
