@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Final, NoReturn
 
-_ALLOCATIONS: Final = 100_000
+_ALLOCATIONS: Final = 1_000_000
 _M_MMAP_THRESHOLD: Final = -3  # of malloc.h
 _LARGE: Final = 128 * 1024
 
