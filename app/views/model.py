@@ -26,6 +26,8 @@ def main() -> None:
     loading_model(served.bundle)  # whoever reads this first finds the model loaded when going on to screen
     st.title("Model", anchor=False)
     st.html(drawing.definitions(identity()))
+    for finding in served.shortcuts:
+        st.error(f"**Shortcut likely**, {finding}", icon=":material/warning:")
     if spec.operating_points:
         st.header("Operating points", anchor=False)
         st.table([point_row(point) for point in spec.operating_points], hide_index=True)

@@ -11,6 +11,7 @@ from app.samples import read_sample, sample_names
 from app.screening import MAX_FILES, Screened, as_csv, at_prevalence, count_outcomes, draw, screen
 from app.session import desk, loading_model, reference_films, served_bundle
 from app.wording import (
+    SHORTCUT_CAPTION,
     distance_fact,
     film_facts,
     heatmap_caption,
@@ -38,6 +39,8 @@ def main() -> None:
     st.title("Screen chest radiographs", anchor=False)
     st.markdown(introduction())
     st.caption(population_sentence(spec.name, spec.data))
+    if served_bundle().shortcuts:
+        st.caption(SHORTCUT_CAPTION)
     with st.container(key="intake"):
         waiting = offer_uploader() + offer_samples()
     with st.container(key="status"):

@@ -1,12 +1,13 @@
 """The pages, run without a browser."""
 
+import json
 from collections.abc import Callable
 
 from streamlit.testing.v1 import AppTest
 
 from app.samples import read_sample, sample_names
 from app.screening import MAX_FILES
-from app.wording import HEATMAP_CAPTION, NOTICE, percent, verdict_sentence
+from app.wording import HEATMAP_CAPTION, NOTICE, SHORTCUT_CAPTION, percent, verdict_sentence
 from models.bundle import BundleSpec, load_bundle
 from models.gate import GateThresholds
 from models.prediction import Prediction
@@ -38,6 +39,27 @@ def test_the_first_look_shows_the_task_the_population_and_the_notice(open_app: O
     assert str(load_bundle().spec.data["population"]) in app.caption[0].value
     assert NOTICE in html(app)
     assert not app.dataframe
+
+
+def test_a_likely_shortcut_is_said_before_any_film_is_judged(open_app: OpenApp) -> None:
+    report = json.loads((load_bundle().folder / "report.json").read_text(encoding="utf-8"))
+    likely = [one["finding"] for one in report["robustness"]["shortcuts"] if one["likely"]]
+    app = open_app()
+    assert (SHORTCUT_CAPTION in [caption.value for caption in app.caption]) == bool(likely)
+    app = app.switch_page("views/model.py").run()
+    assert not app.exception
+    assert len(app.error) == len(likely)
+    for shown, finding in zip(app.error, likely, strict=True):
+        assert finding in shown.value
+
+
+def test_without_a_stress_test_nothing_is_said_of_shortcuts(open_app: OpenApp, make_bundle: MakeBundle) -> None:
+    make_bundle()
+    for page in ("views/screen.py", "views/model.py"):
+        app = open_app().switch_page(page).run()
+        assert not app.exception
+        assert not app.error
+        assert SHORTCUT_CAPTION not in [caption.value for caption in app.caption]
 
 
 def test_a_film_gets_a_probability_a_verdict_and_a_heatmap(open_app: OpenApp, make_film: MakeFilm) -> None:
