@@ -7,51 +7,35 @@ pixels needs about 100 seconds of processor time for an epoch of 3,600 films.
 import hashlib
 import json
 from dataclasses import asdict
+from typing import Any
 
 import keras
-import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 
 from models.backbones import FROM_SCRATCH_BACKBONE, Backbone, get_backbone
-from models.engines import Engine, load_engine
-from models.head import DenseHead, build_head
-from models.network import build_feature_extractor, build_network
+from models.head import build_head
+from models.network import FeatureExtractor, build_feature_extractor, build_network
 from models.progress import progress_bar
-from training.cache import EmbeddingCache
-from training.config import AugmentationConfig, RunConfig
-from training.embed import embed
+from training.config import RunConfig
 from training.event_log import EventLog
 from training.folds import STOPPING_SHARE, Split, grouped_hold_out
-from training.head import FittedHead
 from training.manifest import Entry, Manifest
-from training.material import Material, class_indices, learnable
+from training.material import class_indices, learnable
 from training.scratch_loop import ScratchLoop
-from training.tuned import save_backbone
+from training.trained import Trained, take_over
 from training.views import Film
 
 
-def trained_from_scratch(
-    config: RunConfig, manifest: Manifest, split: Split, console: Console
-) -> tuple[NDArray[np.float32], list[FittedHead], Engine, Material]:
-    """Train backbone and head from a random start, on the first part of the split.
-
-    Returns:
-        Logits `(n, classes)` of the part that judges, NaN elsewhere; the head; an engine
-        with the backbone, whose weights lie in the run's folder; and the plain films as it sees them.
-    """
+def trained_from_scratch(config: RunConfig, manifest: Manifest, split: Split, console: Console) -> Trained:
+    """Train backbone and head from a random start, on the first part of the split; the second judges."""
     backbone = get_backbone(FROM_SCRATCH_BACKBONE if config.backbone == "auto" else config.backbone)
     entries = learnable(manifest)
-    truth, patients = class_indices(entries, manifest.labels), tuple(entry.patient for entry in entries)
+    truth, patients = class_indices(entries, manifest.labels), [entry.patient for entry in entries]
     fit, held_out = split
     learnt, watched = grouped_hold_out(
         truth[fit], [patients[index] for index in fit], fraction=STOPPING_SHARE, seed=config.seed
     )
-    keras.utils.set_random_seed(config.seed)
-    extractor = build_feature_extractor(backbone, None)
-    extractor.features.trainable = True
-    size = config.head.input_size(backbone.embedding_size)
-    head = build_head(size, len(manifest.labels), config.head, l2=config.head_training.l2, seed=config.seed)
+    extractor, head = _random_start(config, backbone, len(manifest.labels))
     network = build_network(extractor, head, pooling=config.head.pooling)
     films = [
         Film(manifest.root / entry.path, entry.sha256, int(label)) for entry, label in zip(entries, truth, strict=True)
@@ -70,25 +54,26 @@ def trained_from_scratch(
         console.print(f"Going on after epoch {loop.done}, from {loop.state}", markup=False, soft_wrap=True)
     with progress_bar(console, "Training, by batch") as advance:
         losses = loop.run(advance, say=console.print)
-    weights = save_backbone(extractor, config.run_folder / "backbone.weights.h5", source="from-scratch")
-    engine = load_engine(backbone, weights, engine=config.engine)
-    with progress_bar(console, "Embedding plain films") as advance:
-        embeddings = embed(
-            engine,
-            manifest.root,
-            entries,
-            EmbeddingCache.of(engine, config.cache),
-            views=0,
-            augmentation=AugmentationConfig(),
-            seed=config.seed,
-            progress=advance,
-        )
-        advance(len(entries), len(entries))
-    material = Material(entries, truth, patients, embeddings)
-    trained = DenseHead.of(head)
-    logits = np.full((len(truth), len(manifest.labels)), np.nan, dtype=np.float32)
-    logits[held_out] = trained.logits(material.pooled(config.head.pooling)[held_out, 0])
-    return logits, [FittedHead(trained, loop.best_epoch, losses)], engine, material
+    return take_over(
+        config,
+        manifest,
+        held_out,
+        backbone,
+        extractor,
+        head,
+        source="from-scratch",
+        losses=losses,
+        best=loop.best_epoch,
+        console=console,
+    )
+
+
+def _random_start(config: RunConfig, backbone: Backbone, classes: int) -> tuple[FeatureExtractor, Any]:
+    keras.utils.set_random_seed(config.seed)
+    extractor = build_feature_extractor(backbone, None)
+    extractor.features.trainable = True
+    size = config.head.input_size(backbone.embedding_size)
+    return extractor, build_head(size, classes, config.head, l2=config.head_training.l2, seed=config.seed)
 
 
 def _fingerprint(config: RunConfig, backbone: Backbone, entries: tuple[Entry, ...]) -> str:

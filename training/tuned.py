@@ -1,29 +1,19 @@
 """The second phase within a run: which patients it may see, and what is left to judge it by."""
 
-import tempfile
-from dataclasses import replace
-from pathlib import Path
-
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 
 from models.backbones import Backbone
-from models.backbones.weights import WeightsFile
-from models.engines import Engine, load_engine
-from models.files import digest
-from models.head import DenseHead
 from models.network import FeatureExtractor
-from training.cache import EmbeddingCache
-from training.config import AugmentationConfig, RunConfig
-from training.embed import embed
+from training.config import RunConfig
 from training.event_log import EventLog
 from training.finetune import fine_tune
 from training.folds import Split
-from training.head import FittedHead, fit_head
+from training.head import fit_head
 from training.manifest import Manifest
 from training.material import Material
 from training.stack import Candidate
+from training.trained import Trained, take_over
 
 
 def fine_tuned_head(
@@ -34,13 +24,8 @@ def fine_tuned_head(
     extractor: FeatureExtractor,
     backbone: Backbone,
     console: Console,
-) -> tuple[NDArray[np.float32], list[FittedHead], Engine, Material]:
-    """Fine-tune in place on the first part of the split.
-
-    Returns:
-        Logits `(n, classes)` of the held-out part, NaN elsewhere; the head; an engine
-        with the tuned backbone, whose weights lie in the run's folder; and the plain films as it sees them.
-    """
+) -> Trained:
+    """Fit a head and fine-tune the backbone with it, in place, on the first part of the split; the second judges."""
     fit, held_out = split
     fitted = fit_head(
         material.pooled(config.head.pooling)[fit],
@@ -65,31 +50,16 @@ def fine_tuned_head(
             seed=config.seed,
             callbacks=[EventLog(config.tensorboard, f"{config.name}-fine-tuning")] if config.tensorboard else [],
         )
-    weights = save_backbone(extractor, config.run_folder / "backbone.weights.h5", source="fine-tuned")
-    engine = load_engine(backbone, weights, engine=config.engine)
-    embeddings = embed(
-        engine,
-        manifest.root,
-        material.entries,
-        EmbeddingCache.of(engine, config.cache),
-        views=0,
-        augmentation=AugmentationConfig(),
-        seed=config.seed,
-    )
-    logits = np.full((len(material.truth), len(manifest.labels)), np.nan, dtype=np.float32)
-    tuned, material = DenseHead.of(head), replace(material, embeddings=embeddings)
-    logits[held_out] = tuned.logits(material.pooled(config.head.pooling)[held_out, 0])
     losses = (history["loss"], history["val_loss"])
-    heads = [FittedHead(tuned, int(np.argmin(losses[1])) + 1, losses)]
-    return logits, heads, engine, material
-
-
-def save_backbone(extractor: FeatureExtractor, path: Path, *, source: str) -> WeightsFile:
-    """Write a backbone's weights whole, for an engine to run and for the bundle to carry."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
-        # Keras insists on the full suffix ".weights.h5", which a temporary name beside the file would not have.
-        temporary = Path(scratch) / path.name
-        extractor.weighted_layers.save_weights(str(temporary))
-        temporary.replace(path)
-    return WeightsFile(path, digest(path), source)
+    return take_over(
+        config,
+        manifest,
+        held_out,
+        backbone,
+        extractor,
+        head,
+        source="fine-tuned",
+        losses=losses,
+        best=int(np.argmin(losses[1])) + 1,
+        console=console,
+    )
