@@ -2,6 +2,7 @@
 
     python -m benchmarks.degradation --data mnist=mnist.npz --data fashion --out runs/degradation
     python -m benchmarks.degradation --data films=chest_xray/train --out runs/degradation --steps 200
+    python -m benchmarks.degradation --data fashion --quick --json degradation.json     that it runs, and no result
     python -m benchmarks.degradation --data fashion --out runs/longer --depths 20 56 110 --steps 4000 --full-size
 
 Trains the paper's CIFAR networks and their plain twins with its recipe (SGD, momentum 0.9, weight decay 1e-4, batches of 128,
@@ -20,7 +21,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +63,8 @@ class Setting:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Make the runs that are missing, then show all."""
     options = build_parser().parse_args(arguments)
+    if options.quick:
+        options.steps, options.seeds, options.depths, options.out = 24, 1, [8, 14], options.out / "quick"
     console = Console()
     import_keras_quietly()
     from benchmarks.degradation_run import Trainer
@@ -87,7 +90,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             found = trainer.run(*loaded[setting.data], setting, shortcut=KINDS[setting.kind], progress=advance)
         seconds = round(time.monotonic() - started)
         write_atomically(file, json.dumps({**asdict(setting), **found, "seconds": seconds}) + "\n")
-    show(options.out, console)
+    rows = show(options.out, console)
+    if options.json:
+        write_atomically(options.json, json.dumps(rows, indent=2) + "\n")
     return 0
 
 
@@ -106,7 +111,15 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="NAME[=PATH]",
         help=f"{', '.join(DATA)}, with the place of its files; may be repeated",
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="of the runs and the figures")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("runs/degradation"),
+        metavar="DIR",
+        help="of the runs and the figures (default: %(default)s)",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the table there, too")
+    parser.add_argument("--quick", action="store_true", help="24 steps at depths 8 and 14, one seed: it shows nothing")
     parser.add_argument("--depths", type=int, nargs="+", default=[20, 32, 56], metavar="N", help="6n + 2 each")
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="runs of each network (default: 3)")
     parser.add_argument("--steps", type=int, default=400, metavar="N", help="batches of 128 (default: 400)")
@@ -129,13 +142,13 @@ def training_part(pictures: Pictures, options: argparse.Namespace) -> tuple[NDAr
     return (scaled - scaled.mean()) / scaled.std(), pictures.train_labels[chosen]
 
 
-def show(folder: Path, console: Console) -> None:
-    """Print the table of all runs in a folder, and write their summary and figures into it."""
+def show(folder: Path, console: Console) -> list[dict[str, Any]]:
+    """Print the table of all runs in a folder, and write their summary and figures into it; the table's rows."""
     from benchmarks.degradation_plots import draw
 
     runs = [json.loads(path.read_text()) for path in sorted(folder.glob("*-*.json"))]
     table = Table("data", "network", "seeds", "training error, median (each seed)", "loss, median")
-    rows = []
+    rows: list[dict[str, Any]] = []
     for data, kind, depth in sorted({(run["data"], run["kind"], run["depth"]) for run in runs}):
         own = [run for run in runs if (run["data"], run["kind"], run["depth"]) == (data, kind, depth)]
         errors, losses = [run["training_error"] for run in own], [run["training_loss"] for run in own]
@@ -151,6 +164,7 @@ def show(folder: Path, console: Console) -> None:
     console.print(table)
     write_atomically(folder / "summary.json", json.dumps(rows, indent=2) + "\n")
     draw(runs, folder)
+    return rows
 
 
 if __name__ == "__main__":

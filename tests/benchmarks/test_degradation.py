@@ -71,6 +71,16 @@ def test_runs_are_made_once_and_told_in_a_table(
     assert [path.stat().st_mtime_ns for path in files] == written
 
 
+def test_a_quick_run_is_kept_apart_and_its_table_goes_where_it_is_wanted(fashion: Path, tmp_path: Path) -> None:
+    table = tmp_path / "table.json"
+    assert main(["--data", f"fashion={fashion}", "--out", str(tmp_path), "--quick", "--json", str(table)]) == 0
+    rows = json.loads(table.read_text())
+    assert [(row["kind"], row["depth"], len(row["training_error"])) for row in rows] == [
+        ("plain", 8, 1), ("plain", 14, 1), ("residual", 8, 1), ("residual", 14, 1)
+    ]  # fmt: skip
+    assert not list(tmp_path.glob("fashion-*.json"))
+
+
 def test_what_is_measured_leaves_the_network_as_it_was() -> None:
     network = cifar_resnet(8, input_shape=(8, 8, 1))
     before = network.get_weights()
