@@ -6,29 +6,23 @@ Two layouts: `DIR/CLASS/*` or `DIR/{train,val,test}/CLASS/*`, with files directl
 import csv
 import hashlib
 import os
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from models.files import atomic_path
+from models.radiograph import read_bytes
 from models.refusal import RefusedError
-from training.listing import files_below, folders_and_files
+from training.listing import SPLITS, Candidate, is_image_name, list_candidates
 from training.patients import DatasetError, name_patients, published_name, shortened
-from training.prints import Prints
+from training.prints import Print, Prints
 
 __all__ = ["SPLITS", "DatasetError", "Entry", "Manifest", "SetAside", "read_manifest"]
 
-SPLITS: Final = ("train", "val", "test")
-
-# Handing over a file that is known already takes several times as long as reading it.
-_FILES_AT_ONCE: Final = 32
-
-# Other words for splits: folders so called are never classes, and reading them as such would train nonsense silently.
-_SPLIT_SYNONYMS: Final = {"training", "valid", "validation", "dev", "testing"}
-_IMAGE_SUFFIXES: Final = {".jpg", ".jpeg", ".jpe", ".png", ".tif", ".tiff", ".bmp", ".webp", ".dcm", ".dicom", ".dic"}
+_FILES_AHEAD: Final = 16  # in memory, while the first of them is decoded
 
 
 @dataclass(frozen=True)
@@ -103,14 +97,6 @@ class Manifest:
             writer.writerows({**entry.facts, **vars(entry), "file": entry.path.as_posix()} for entry in self.entries)
 
 
-class _Candidate(NamedTuple):
-    """A file in a class folder, not yet opened."""
-
-    path: Path
-    label: str
-    split: str
-
-
 def read_manifest(
     root: Path,
     *,
@@ -136,10 +122,10 @@ def read_manifest(
     Raises:
         DatasetError: with a code of `training.patients.DATASET_ERROR_CODES` but "too_few_patients".
     """
-    labels, candidates = _list_candidates(root)
+    labels, candidates = list_candidates(root)
     files = [candidate.path for candidate in candidates]
     names = name_patients(files, patient_regex=patient_regex, patients_csv=patients_csv)
-    names.require([file for file in files if _is_image_name(file)])
+    names.require([file for file in files if is_image_name(file)])
     prints = prints or Prints()
     entries: list[Entry] = []
     set_aside: list[SetAside] = []
@@ -158,32 +144,55 @@ def read_manifest(
 
 
 def _read_all(
-    root: Path, candidates: Sequence[_Candidate], patients: Mapping[Path, str], prints: Prints
+    root: Path, candidates: Sequence[Candidate], patients: Mapping[Path, str], prints: Prints
 ) -> Iterator[Entry | SetAside]:
-    """Read each file once, on all cores (the codecs release the interpreter), in order; no pixels are kept."""
+    """Read each file once, in order, and decode on all cores what is not known yet; no pixels are kept.
 
-    def read(candidate: _Candidate) -> Entry | SetAside:
-        path, label, split = candidate
+    What is known is told by this thread: to hand a small file over takes longer than to read it.
+    """
+
+    def decoded(candidate: Candidate, content: bytes, sha256: str) -> Entry | SetAside:
         try:
-            sha256, seen = prints.of(root / path)
+            return _entry(candidate, sha256, prints.make(content, sha256), patients)
         except RefusedError as error:
-            return SetAside(path, error.refusal.code, error.refusal.sentence)
-        # An image of an unknown patient is named by its content: a copy of it on the other side of a split would leak.
-        patient = patients.get(path, f"image:{sha256}")
-        name = published_name(path.name)
-        batch = name.batch if name else ""
-        hashed = bytes.fromhex(seen.perceptual_hash)
-        return Entry(path, label, patient, batch, split, sha256, seen.facts, seen.pixels_sha256, hashed)
+            return SetAside(candidate.path, error.refusal.code, error.refusal.sentence)
 
-    def read_some(start: int) -> list[Entry | SetAside]:
-        return [read(candidate) for candidate in candidates[start : start + _FILES_AT_ONCE]]
+    def begun(candidate: Candidate) -> Entry | SetAside | Future[Entry | SetAside]:
+        try:
+            content = read_bytes(root / candidate.path)
+        except RefusedError as error:
+            return SetAside(candidate.path, error.refusal.code, error.refusal.sentence)
+        sha256, seen = prints.find(content)
+        return _entry(candidate, sha256, seen, patients) if seen else pool.submit(decoded, candidate, content, sha256)
 
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        for some in pool.map(read_some, range(0, len(candidates), _FILES_AT_ONCE)):
-            yield from some
+        coming: deque[Entry | SetAside | Future[Entry | SetAside]] = deque()
+        try:
+            for candidate in candidates:
+                coming.append(begun(candidate))
+                if len(coming) > _FILES_AHEAD:
+                    yield _done(coming.popleft())
+            while coming:
+                yield _done(coming.popleft())
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
-def _require_entries(candidates: Sequence[_Candidate], entries: Sequence[Entry], set_aside: Sequence[SetAside]) -> None:
+def _done(result: "Entry | SetAside | Future[Entry | SetAside]") -> Entry | SetAside:
+    return result.result() if isinstance(result, Future) else result
+
+
+def _entry(candidate: Candidate, sha256: str, seen: Print, patients: Mapping[Path, str]) -> Entry:
+    path, label, split = candidate
+    # An image of an unknown patient is named by its content: a copy of it on the other side of a split would leak.
+    patient = patients.get(path, f"image:{sha256}")
+    name = published_name(path.name)
+    batch = name.batch if name else ""
+    hashed = bytes.fromhex(seen.perceptual_hash)
+    return Entry(path, label, patient, batch, split, sha256, seen.facts, seen.pixels_sha256, hashed)
+
+
+def _require_entries(candidates: Sequence[Candidate], entries: Sequence[Entry], set_aside: Sequence[SetAside]) -> None:
     """Refuse a class of which nothing could be read, and say why nothing could."""
     kept = {(entry.split, entry.label) for entry in entries}
     lost = [candidate for candidate in candidates if (candidate.split, candidate.label) not in kept]
@@ -202,85 +211,3 @@ def _require_entries(candidates: Sequence[_Candidate], entries: Sequence[Entry],
         "empty_class" if entries else "no_images",
         f"Each class must hold readable radiographs. Received: none in {shortened(names)}. Set aside: {reasons}",
     )
-
-
-def _list_candidates(root: Path) -> tuple[tuple[str, ...], list[_Candidate]]:
-    """The labels in order and every file in a class folder, by names alone, or the reason why there is no data set."""
-    if not root.is_dir():
-        found = "which is a file" if root.exists() else "where there is nothing"
-        raise DatasetError("not_a_folder", f"A data set must be a folder of class folders. Received: {root}, {found}.")
-    classes: dict[str, dict[str, list[Path]]] = {}
-    loose: list[Path] = []
-    for split, parent in _split_folders(root).items():
-        folders, files = folders_and_files(parent)
-        classes[split] = {folder.name: files_below(folder) for folder in folders}
-        loose += [file for file in files if _is_image_name(file)]
-    _require_classes(root, classes, [file.relative_to(root).as_posix() for file in loose])
-    candidates = [
-        _Candidate(file.relative_to(root), label, split)
-        for split, of_split in classes.items()
-        for label, files in of_split.items()
-        for file in files
-    ]
-    return tuple(classes["train"]), candidates
-
-
-def _split_folders(root: Path) -> dict[str, Path]:
-    """The folder with the class folders of each split, in the order of `SPLITS`; the root where there are no splits."""
-    folders, _ = folders_and_files(root)
-    by_split = {folder.name.casefold(): folder for folder in folders if folder.name.casefold() in SPLITS}
-    others = [folder.name for folder in folders if folder not in by_split.values()]
-    if not by_split and not (folders and all(name.casefold() in _SPLIT_SYNONYMS for name in others)):
-        return {"train": root}
-    if others:
-        raise DatasetError(
-            "mixed_layout",
-            f"Beside the splits train, val and test there must be no further folder. Received: {shortened(others)} in "
-            f"{root}. Rename or move them, or name the folder that holds the classes.",
-        )
-    if "train" not in by_split:
-        raise DatasetError(
-            "mixed_layout",
-            f"Where a folder has splits, one must be train. Received: {', '.join(by_split)} in {root}. "
-            f"To use one split alone, name it: {root / next(iter(by_split.values())).name}",
-        )
-    return {split: by_split[split] for split in SPLITS if split in by_split}
-
-
-def _require_classes(root: Path, classes: Mapping[str, Mapping[str, list[Path]]], loose: Sequence[str]) -> None:
-    """Refuse what names alone show to be no data set; `loose` are the images beside the class folders."""
-    labels = list(classes["train"])
-    if not loose and not any(files for of_split in classes.values() for files in of_split.values()):
-        raise DatasetError("no_images", f"A data set must hold images in class folders. Received: none in {root}.")
-    for split, of_split in classes.items():
-        if set(of_split) != set(labels):
-            raise DatasetError(
-                "mixed_layout",
-                f"Each split must have the same class folders. Received: {', '.join(labels) or 'none'} in train, "
-                f"{', '.join(of_split) or 'none'} in {split}.",
-            )
-    if len(labels) < 2:
-        found = f"only {labels[0]}" if labels else f"{len(loose)} images directly in it and no folder"
-        raise DatasetError(
-            "single_class", f"A data set must have two or more class folders. Received: {found} in {root}."
-        )
-    if loose:
-        raise DatasetError(
-            "mixed_layout",
-            f"Each image must be in a class folder. Received: {len(loose)} beside the class folders "
-            f"({shortened(loose)}). Move them into a class folder or out of {root}.",
-        )
-    empty: list[str] = []
-    several = len(classes) > 1
-    for split, of_split in classes.items():
-        empty += [f"{split}/{label}" if several else label for label, files in of_split.items() if not files]
-    if empty:
-        raise DatasetError(
-            "empty_class",
-            f"Each class folder must hold images. Received: no files in {shortened(empty)}. Add images, or remove the "
-            "folder if it is no class.",
-        )
-
-
-def _is_image_name(file: Path) -> bool:
-    return file.suffix.lower() in _IMAGE_SUFFIXES

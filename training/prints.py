@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from models.files import write_atomically
-from models.radiograph import read_bytes, read_radiograph
+from models.radiograph import read_radiograph
 from training.perceptual_hash import perceptual_hash, pixels_sha256
 
 # Raised when files are decoded or hashed in another way, so that what was told before is not believed.
@@ -27,7 +27,7 @@ class Print:
 class Prints:
     """The prints of films, in a file where they are kept; without a file, of this run alone.
 
-    A file's bytes are always read, so that a changed file is always noticed. Threads may share it.
+    They go by the bytes of a file, so that a changed file is always noticed. Threads may share it.
     """
 
     def __init__(self, file: Path | None = None) -> None:
@@ -35,21 +35,22 @@ class Prints:
         self._known = _read(file) if file else {}
         self._new: dict[str, Print] = {}
 
-    def of(self, path: Path) -> tuple[str, Print]:
-        """The SHA-256 of a file and its print.
+    def find(self, content: bytes) -> tuple[str, Print | None]:
+        """The SHA-256 of a file's bytes; and its print, where it is known."""
+        sha256 = hashlib.sha256(content).hexdigest()
+        return sha256, self._known.get(sha256)
+
+    def make(self, content: bytes, sha256: str) -> Print:
+        """Decode a film that is not known yet.
 
         Raises:
             RefusedError: where the file is not one readable radiograph; that is found out anew each time.
         """
-        content = read_bytes(path)
-        sha256 = hashlib.sha256(content).hexdigest()
-        found = self._known.get(sha256)
-        if found is None:
-            radiograph = read_radiograph(content)
-            hashed = perceptual_hash(radiograph.pixels).hex()
-            found = Print(pixels_sha256(radiograph.pixels), hashed, dict(radiograph.facts))
-            self._new[sha256] = found
-        return sha256, found
+        radiograph = read_radiograph(content)
+        hashed = perceptual_hash(radiograph.pixels).hex()
+        found = Print(pixels_sha256(radiograph.pixels), hashed, dict(radiograph.facts))
+        self._new[sha256] = found
+        return found
 
     def save(self) -> None:
         """Keep what is new; a run that saves at the same time may take its place, and is then repeated."""

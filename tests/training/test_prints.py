@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from models.refusal import RefusedError
 from tests.training.films import write_film
 from training.manifest import read_manifest
 from training.prints import Prints
@@ -45,15 +44,18 @@ def test_a_changed_file_is_noticed(folder: Path, tmp_path: Path) -> None:
 def test_a_copy_of_a_known_file_needs_no_decoding_and_a_refused_one_is_refused_again(
     folder: Path, tmp_path: Path
 ) -> None:
-    prints = Prints(tmp_path / "prints.json")
-    sha256, seen = prints.of(folder / "A/0.png")
-    shutil.copyfile(folder / "A/0.png", folder / "A/9.png")
-    assert prints.of(folder / "A/9.png") == (sha256, seen)
-    (folder / "broken.png").write_bytes(b"no picture")
-    prints.save()
-    for known in (prints, Prints(tmp_path / "prints.json")):
-        with pytest.raises(RefusedError, match="not an image"):
-            known.of(folder / "broken.png")
+    kept = tmp_path / "prints.json"
+    first = read_manifest(folder, prints=Prints(kept)).entries[0]
+    kept.write_text(kept.read_text().replace(first.pixels_sha256, "believed"))
+    shutil.copyfile(folder / first.path, folder / "A/9.png")
+    (folder / "A/broken.png").write_bytes(b"no picture")
+    for _ in range(2):
+        manifest = read_manifest(folder, prints=Prints(kept))
+        copies = [entry for entry in manifest.entries if entry.sha256 == first.sha256]
+        assert [(entry.path.name, entry.pixels_sha256) for entry in copies] == [
+            (first.path.name, "believed"), ("9.png", "believed")
+        ]  # fmt: skip
+        assert [(one.path.name, one.code) for one in manifest.set_aside] == [("broken.png", "not_an_image")]
 
 
 @pytest.mark.parametrize(
