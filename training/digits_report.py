@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from rich.console import Console
 from rich.table import Table
 
@@ -33,7 +33,7 @@ def train_and_report(
             _, curve = train_digits(pictures, training, progress=advance)
         runs.append((training, curve))
         write_atomically(folder / "digits.json", json.dumps(as_json(runs, judged_by), indent=2) + "\n")
-        _plot([curve for _, curve in runs], folder / "digits.png", judged_by=judged_by)
+        _plot(runs, folder / "digits.png", judged_by=judged_by)
         console.print(_table(training, curve, judged_by))
     last = [curve[-1].test_accuracy for _, curve in runs]
     console.print(f"{judged_by.capitalize()} accuracy at the last epoch, median of {len(last)}: {median(last):.2%}")
@@ -63,15 +63,14 @@ def _table(training: DigitTraining, curve: Sequence[Epoch], judged_by: str) -> T
     return table
 
 
-def _plot(runs: Sequence[Sequence[Epoch]], path: Path, *, judged_by: str) -> None:
-    """Loss and accuracy by epoch, one colour per run."""
-    if not runs or not all(runs):
-        raise ValueError(f"Each run must have an epoch or more. Received: {[len(run) for run in runs]}")
+def _plot(runs: Sequence[Run], path: Path, *, judged_by: str) -> None:
+    """Loss and error by epoch, one colour per run."""
     layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)
     figure = Figure(figsize=(WIDTH, 5.6), dpi=DOTS_PER_INCH, layout=layout)
     above, below = figure.subplots(2, 1, sharex=True)
-    for index, run in enumerate(runs):
+    for index, (training, run) in enumerate(runs):
         colour, epochs = COLOURS[index % len(COLOURS)], np.arange(1, len(run) + 1)
+        name = f"{training.loop}, seed {training.seed}"
         for axes, train, test in (
             (above, [epoch.train_loss for epoch in run], [epoch.test_loss for epoch in run]),
             (
@@ -81,11 +80,14 @@ def _plot(runs: Sequence[Sequence[Epoch]], path: Path, *, judged_by: str) -> Non
             ),
         ):
             axes.plot(epochs, train, color=colour, linewidth=1.2, linestyle=DASHES[2])
-            axes.plot(epochs, test, "o-", color=colour, linewidth=1.8, markersize=3.5, label=f"run {index + 1}")
+            axes.plot(epochs, test, "o-", color=colour, linewidth=1.8, markersize=3.5, label=name)
     style_axes(above, title=f"Solid {judged_by}, dotted training", y="Loss")
     style_axes(below, x="Epoch", y="Error, %")
     for axes in (above, below):
         axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     below.xaxis.set_major_locator(MaxNLocator(integer=True))
     add_legend(above, loc="best", ncols=2)
     save_png(figure, path)
