@@ -186,8 +186,10 @@ def memory_mb(pid: int, field: str = "VmRSS") -> float:
 
 def _tree_mb(pid: int) -> float:
     """A process by its peak so far, which no polling misses; or, where that is more, its share and its descendants' now."""
-    shares = (_field_mb(Path(f"/proc/{one}/smaps_rollup"), "Pss:") for one in (pid, *_descendants(pid)))
-    return max(memory_mb(pid, "VmHWM"), sum(shares))
+    peak, descendants = memory_mb(pid, "VmHWM"), _descendants(pid)
+    if not descendants:  # shares are not asked for in vain: a process stands still while they are summed up
+        return peak
+    return max(peak, sum(_field_mb(Path(f"/proc/{one}/smaps_rollup"), "Pss:") for one in (pid, *descendants)))
 
 
 def _field_mb(file: Path, field: str) -> float:

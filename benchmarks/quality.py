@@ -99,7 +99,8 @@ def our_auroc(parts: Mapping[str, Path], console: Console) -> dict[str, Any]:
         run_measured(command, environment=trainer.places)
     metrics = json.loads((out / "evaluation.json").read_text(encoding="utf-8"))["metrics"]
     auroc = metrics["auroc"]
-    return {"auroc": auroc["value"], "low": auroc["low"], "high": auroc["high"], "seconds": trained.seconds}
+    numbers = {"auroc": auroc["value"], "low": auroc["low"], "high": auroc["high"]}
+    return {**numbers, "metrics": metrics, "seconds": trained.seconds}
 
 
 def recipe_auroc(

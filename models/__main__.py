@@ -20,12 +20,12 @@ from rich.console import Console
 from models.backbones import BACKBONES, get_backbone
 from models.backbones.weights import WeightsError
 from models.bundle import BundleError, list_bundles, load_bundle
-from models.command import run_command
 from models.engines import ENGINES
 from models.engines.converted import convert_backbone
 from models.export import SUFFIXES
 from models.prediction import POINT_NAMES
 from models.prevalence import check_prevalence
+from models.process import run_command
 from models.quiet import import_keras_quietly
 
 OK, NO_DEVICE, WRONG_USAGE, SOME_REFUSED = 0, 1, 2, 3

@@ -19,7 +19,7 @@ from rich.console import Console
 from models.backbones import BACKBONES, get_backbone
 from models.backbones.weights import WeightsError, fetch_weights, keras_cache
 from models.bundle import BundleError
-from models.command import run_command
+from models.process import run_command
 from models.progress import progress_bar
 from training.digits_command import add_digits
 from training.judging_commands import add_evaluate, add_stress

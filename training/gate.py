@@ -14,6 +14,7 @@ from training.folds import Split
 
 _COMPONENTS: Final = 32
 _SMALLEST_DEVIATION: Final = 1e-3
+_FILMS_AT_ONCE: Final = 1024
 
 # One film in a hundred of new patients is asked about in vain. A lower limit would catch a few more inverted films, and withhold
 # many more verdicts on films of the same hospital from another time (1.4 to 8.6 % at one in fifty; benchmarks/gate.py).
@@ -67,8 +68,13 @@ class _Moments(NamedTuple):
 
 
 def _moments(embeddings: NDArray[np.float32], origin: NDArray[np.float32]) -> _Moments:
-    about = embeddings - origin
-    return _Moments(len(about), about.sum(axis=0), about.T @ about)
+    size = embeddings.shape[1]
+    total, products = np.zeros(size, np.float32), np.zeros((size, size), np.float32)
+    for start in range(0, len(embeddings), _FILMS_AT_ONCE):
+        about = embeddings[start : start + _FILMS_AT_ONCE] - origin
+        total += about.sum(axis=0)
+        products += about.T @ about
+    return _Moments(len(embeddings), total, products)
 
 
 def _plane(
@@ -78,7 +84,8 @@ def _plane(
     centre = moments.total / moments.films
     scatter = moments.products / moments.films - np.outer(centre, centre)
     deviation = np.sqrt(np.maximum(scatter.diagonal(), _SMALLEST_DEVIATION**2))
-    scatter /= np.outer(deviation, deviation)
+    scatter /= deviation[:, None]
+    scatter /= deviation
     # A plane through nearly as many films as it has directions would hold every one of them, and no new one.
     count = max(1, min(_COMPONENTS, moments.films // 8))
     with threadpool_limits(1):  # threads would spend longer waiting for each other than on these products

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from models.engines import Engine
+from models.process import trim_memory
 from models.progress import progress_bar
 from training.cache import EmbeddingCache
 from training.config import AugmentationConfig, RunConfig
@@ -51,6 +52,7 @@ def gather(config: RunConfig, manifest: Manifest, engine: Engine, console: Conso
     splits = divide(config, manifest)
     material = None if config.scratch else embed_folder(config, manifest, engine, cache, console)
     engine.release()  # what follows needs the memory
+    trim_memory()
     return Gathered(manifest, leaks, splits, material)
 
 

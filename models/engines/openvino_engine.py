@@ -21,7 +21,7 @@ class OpenVinoEngine:
     """See `models.engines.Engine`."""
 
     name: Final = "openvino"
-    films_at_once: Final = 1  # one film keeps all cores busy: more at once only make the first of them wait
+    films_at_once: Final = 2  # one film keeps all cores busy: more of them only make the first wait for the last
 
     def __init__(self, backbone: Backbone, weights: WeightsFile, *, bfloat16: bool = True) -> None:
         """`bfloat16`: take it where the processor computes in it and the backbone's embeddings stay the same."""

@@ -103,6 +103,18 @@ def test_the_page_says_what_was_found_and_whether_it_is_enough() -> None:
     assert "rough" in text
 
 
+def test_the_recipe_is_shown_by_its_best_epoch_and_by_its_last() -> None:
+    epochs = [{"epoch": n, "auroc": auroc, "low": 0.9, "high": 1.0} for n, auroc in ((1, 0.95), (2, 0.99), (3, 0.97))]
+    found = {
+        "films_fitted_on": 4171, "films_held_out": 1045, "ours": {"auroc": 0.999, "low": 0.998, "high": 1.0},
+        "recipe_epochs": {"pixels / 255": epochs},
+    }  # fmt: skip
+    text = report.quality_table(found)
+    assert "| ours |  | 0.9990 (0.9980–1.0000) |" in text
+    assert "last epoch | 3 | 0.9700 (" in text
+    assert "best epoch on the films that judge | 2 | 0.9900 (" in text
+
+
 def test_a_bar_is_met_on_its_own_side() -> None:
     at_least, at_most = measuring.BARS["latency_ratio"], measuring.BARS["serve_rss_mb"]
     assert at_least.met(6.0)

@@ -1,4 +1,4 @@
-"""What the command lines share."""
+"""Processes: how a command runs and ends, and how memory goes back to the system."""
 
 import ctypes
 import gc
@@ -21,6 +21,13 @@ def run_command(main: Callable[[], int]) -> NoReturn:
     status = main()
     gc.freeze()
     sys.exit(status)
+
+
+def trim_memory() -> None:
+    """Give back what was freed and still stays with the process, where the C library can do that (malloc_trim(3))."""
+    library = ctypes.CDLL(None)
+    if hasattr(library, "malloc_trim"):
+        library.malloc_trim(0)
 
 
 def give_back_memory() -> None:
