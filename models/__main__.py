@@ -25,7 +25,6 @@ from models.engines.converted import convert_backbone
 from models.export import SUFFIXES
 from models.prediction import POINT_NAMES
 from models.prevalence import check_prevalence
-from models.process import run_command
 from models.quiet import import_keras_quietly
 
 OK, NO_DEVICE, WRONG_USAGE, SOME_REFUSED = 0, 1, 2, 3
@@ -163,4 +162,4 @@ def _device(options: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    sys.exit(main())

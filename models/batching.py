@@ -14,21 +14,18 @@ BATCH_SIZE: Final = 16
 
 
 class _Call:
-    """A caller, its films, and what has come of them.
+    """A caller. It does not know its films, so that these go when they are done with, and not when Python looks for cycles.
 
     Attributes:
+        pending: how many of its films are not done.
         leads: whether it is this caller that runs the next batch.
         woken: set when it leads, and when all its films are done.
     """
 
-    def __init__(self, films: Sequence[NDArray[np.float32]]) -> None:
-        self.tickets = [_Ticket(film, self) for film in films]
+    def __init__(self, films: int) -> None:
+        self.pending = films
         self.leads = False
         self.woken = Event()
-
-    @property
-    def done(self) -> bool:
-        return all(ticket.features is not None for ticket in self.tickets)
 
 
 class _Ticket:
@@ -56,20 +53,21 @@ class SharedEngine:
 
     def run(self, films: Sequence[NDArray[np.float32]]) -> list[Features]:
         """The features of each film `(size, size, 1)`, in order, without the axis of the batch."""
-        call = _Call(films)
+        call = _Call(len(films))
+        tickets = [_Ticket(film, call) for film in films]
         with self._guard:
-            self._waiting.extend(call.tickets)
+            self._waiting.extend(tickets)
             if not self._led:
                 self._led = call.leads = True
         try:
-            while not call.done:
+            while call.pending:
                 if call.leads:
                     self._run_batch()
                 else:
                     call.woken.wait()
         finally:
             self._leave(call)
-        return [ticket.features for ticket in call.tickets if ticket.features is not None]
+        return [ticket.features for ticket in tickets if ticket.features is not None]
 
     def _run_batch(self) -> None:
         """Take the longest waiting through the engine; where it fails, they wait on."""
@@ -81,11 +79,12 @@ class SharedEngine:
             maps, pooled = self.engine.run(np.stack([ticket.pixels for ticket in batch]))
             for row, ticket in enumerate(batch):
                 ticket.features = Features(maps[row], pooled[row])
+                ticket.call.pending -= 1
         finally:
             with self._guard:
                 self._waiting.extendleft(ticket for ticket in reversed(batch) if ticket.features is None)
         for ticket in batch:
-            if ticket.call.done:
+            if not ticket.call.pending:
                 ticket.call.woken.set()
 
     def _fits(self, ticket: _Ticket, batch: Sequence[_Ticket]) -> bool:
@@ -96,7 +95,7 @@ class SharedEngine:
     def _leave(self, call: _Call) -> None:
         """Let nothing wait for a caller that has its answers, or an error, and let the next one lead."""
         with self._guard:
-            if not call.done:
+            if call.pending:
                 self._waiting = deque(ticket for ticket in self._waiting if ticket.call is not call)
             if call.leads:
                 self._led = bool(self._waiting)

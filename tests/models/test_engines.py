@@ -1,8 +1,10 @@
 """Two engines, one answer: what runs a backbone changes its speed and nothing else."""
 
+import gc
 import subprocess
 import sys
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -137,6 +139,19 @@ def test_callers_are_served_in_the_order_in_which_they_came(openvino: Engine, pi
             time.sleep(0.02)
             callers.submit(ask, number, 2)
     assert served == list(range(6))
+
+
+def test_films_go_as_soon_as_they_are_done_with(openvino: Engine, pixels: NDArray[np.float32]) -> None:
+    shared, film = SharedEngine(openvino), pixels[0].copy()
+    kept = weakref.ref(film)
+    gc.disable()  # many films may come before Python looks for cycles
+    try:
+        features = shared.run([film, pixels[1]])
+        del film
+        assert kept() is None
+    finally:
+        gc.enable()
+    assert len(features) == 2
 
 
 def test_more_films_than_a_batch_come_back_in_order(openvino: Engine, pixels: NDArray[np.float32]) -> None:
