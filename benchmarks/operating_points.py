@@ -34,8 +34,8 @@ SET_ASIDE: Final = 0.3
 BACKBONE: Final = "efficientnet_lite0"
 LABELS: Final = ("NORMAL", "PNEUMONIA")
 COVERAGE: Final = 0.8
-HEAD: Final = HeadConfig(pooling="both")  # those of the shipped bundle
-HEAD_TRAINING: Final = HeadTraining(l2=0.01)
+HEAD: Final = HeadConfig(dropout=0.0)  # those of the shipped bundle
+HEAD_TRAINING: Final = HeadTraining()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
