@@ -13,7 +13,6 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -77,9 +76,8 @@ def whole(data: Path | None, weights: Path, console: Console) -> dict[str, Any]:
             embedding += run.seconds - again.seconds
             more[f"cold_seconds_{views}_views"] = embedding + again.seconds
             more[f"warm_seconds_{views}_views"] = again.seconds
-        if can_leave_out_search():
-            searched = trainer.train("head search on, all kept", views=1, search=True)
-            more["search_seconds"] = searched.seconds - warm.seconds
+        searched = trainer.train("head search on, all kept", views=1, search=True)
+        more["search_seconds"] = searched.seconds - warm.seconds
     return {
         "films_measured": "all of the folder",
         "cold_seconds": cold.seconds,
@@ -134,17 +132,11 @@ class Trainer:
         """One run, from the start of its process to its end."""
         command = ["training", "train", str(self._folder.absolute()), "--name", self.name, "--overwrite", "--regroup"]
         command += [*self._backbone, "--views", str(views), "--runs", str(self._scratch / "runs"), *arguments]
-        command += ["--no-search"] if can_leave_out_search() and not search else []
+        command += [] if search else ["--no-search"]
         with self._console.status(f"Training: {what} …"):
             measured = run_measured(command, environment=self.places)
         self._console.print(f"{what}: {measured.seconds:.1f} s, {measured.peak_mb:,.0f} MB at its peak")
         return measured
-
-
-@cache
-def can_leave_out_search() -> bool:
-    """Whether the trainer searches for a head unless told not to."""
-    return "--no-search" in run_measured(["training", "train", "--help"]).output
 
 
 def _show(console: Console, result: dict[str, Any]) -> None:

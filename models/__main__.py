@@ -51,7 +51,34 @@ def build_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    predict = commands.add_parser("predict", help="judge radiographs: a table, a CSV file, heatmaps")
+    _add_predict(commands.add_parser("predict", help="judge radiographs: a table, a CSV file, heatmaps"))
+
+    verify = commands.add_parser("verify", help="check every file of a bundle against its digest")
+    verify.add_argument("name", metavar="NAME", nargs="?", help="default: the current bundle")
+    verify.set_defaults(command=_verify)
+
+    export = commands.add_parser("export", help="write the whole network for another program")
+    export.add_argument("name", metavar="NAME")
+    export.add_argument("--format", required=True, choices=SUFFIXES, help="the format, by its usual name")
+    export.add_argument("--to", required=True, type=Path, metavar="PATH", help="a file with the format's usual suffix")
+    export.set_defaults(command=_export)
+
+    convert = commands.add_parser("convert", help="ready a backbone for openvino; predict, train and app do it unasked")
+    convert.add_argument("backbone", choices=list(BACKBONES), metavar="BACKBONE")
+    convert.add_argument("weights", type=Path, metavar="WEIGHTS", help="its weight file")
+    convert.add_argument("folder", type=Path, metavar="DIR", help="a folder to be made")
+    convert.set_defaults(command=_convert)
+
+    bundles = commands.add_parser("list", help="name the bundles that are there")
+    bundles.set_defaults(command=_list)
+
+    device = commands.add_parser("device", help="run one convolution and report what ran it")
+    device.add_argument("--require-gpu", action="store_true", help="fail where no GPU did")
+    device.set_defaults(command=_device)
+    return parser
+
+
+def _add_predict(predict: argparse.ArgumentParser) -> None:
     predict.add_argument(
         "paths", nargs="+", type=Path, metavar="PATH", help="a file, or a folder taken with all below it"
     )
@@ -77,30 +104,6 @@ def build_parser() -> argparse.ArgumentParser:
         "verdicts stay (default: that of the training films)",
     )
     predict.set_defaults(command=_predict)
-
-    verify = commands.add_parser("verify", help="check every file of a bundle against its digest")
-    verify.add_argument("name", metavar="NAME", nargs="?", help="default: the current bundle")
-    verify.set_defaults(command=_verify)
-
-    export = commands.add_parser("export", help="write the whole network for another program")
-    export.add_argument("name", metavar="NAME")
-    export.add_argument("--format", required=True, choices=SUFFIXES, help="the format, by its usual name")
-    export.add_argument("--to", required=True, type=Path, metavar="PATH", help="a file with the format's usual suffix")
-    export.set_defaults(command=_export)
-
-    convert = commands.add_parser("convert", help="ready a backbone for openvino; predict, train and app do it unasked")
-    convert.add_argument("backbone", choices=list(BACKBONES), metavar="BACKBONE")
-    convert.add_argument("weights", type=Path, metavar="WEIGHTS", help="its weight file")
-    convert.add_argument("folder", type=Path, metavar="DIR", help="a folder to be made")
-    convert.set_defaults(command=_convert)
-
-    bundles = commands.add_parser("list", help="name the bundles that are there")
-    bundles.set_defaults(command=_list)
-
-    device = commands.add_parser("device", help="run one convolution and report what ran it")
-    device.add_argument("--require-gpu", action="store_true", help="fail where no GPU did")
-    device.set_defaults(command=_device)
-    return parser
 
 
 def _predict(options: argparse.Namespace) -> int:

@@ -17,6 +17,7 @@ from models.network import FeatureExtractor, build_network
 from training.config import AugmentationConfig
 from training.film_batches import FilmViews
 from training.manifest import Entry
+from training.material import balanced_weights
 from training.views import Film
 
 _BLOCK: Final = re.compile(r"(conv\d_block\d+|stage\d_unit\d+|block\d[a-z]|top)(?=_)")
@@ -85,8 +86,7 @@ def fine_tune(
     size = extractor.features.input_shape[1]
     classes = head.output_shape[-1]
     fit, held_out = split
-    counts = np.bincount(labels[fit], minlength=classes)
-    weights = {label: float(len(fit) / (classes * counts[label])) for label in range(classes)}
+    weights = dict(enumerate(balanced_weights(labels[fit], classes).tolist()))
 
     def batches(indices: NDArray[np.int64], numbers: Sequence[int]) -> FilmViews:
         films = [

@@ -41,7 +41,7 @@ def fit_heads(config: RunConfig, material: Material, folds: Sequence[Split], con
     hold out, whose loss is only taken down for the learning curves.
     """
     embeddings, classes = material.pooled(config.head.pooling), len(np.unique(material.truth))
-    batches = _batches(material, classes)
+    batches = left_out_batches(material)
     parts = [Part(*fold) for fold in folds] + [Part(batch.fit) for batch in batches]
     parts.append(Part(np.arange(len(material.truth))))
     with progress_bar(console, "Fitting the heads") as advance:
@@ -65,7 +65,8 @@ def fit_heads(config: RunConfig, material: Material, folds: Sequence[Split], con
     return FittedHeads(logits, of_folds, batch_scores(by_batch, material.truth, batches), kept.head)
 
 
-def _batches(material: Material, classes: int) -> list[BatchFold]:
-    if classes != 2:
+def left_out_batches(material: Material) -> list[BatchFold]:
+    """Acquisition batches to judge by that are not fitted on; of two classes only, and where names tell batches apart."""
+    if len(np.unique(material.truth)) != 2:
         return []
     return batch_folds(material.truth, [entry.batch for entry in material.entries], material.patients)

@@ -9,6 +9,7 @@ from scipy.special import log_softmax
 
 from models.head import DenseHead
 from training.config import HeadTraining
+from training.material import balanced_weights
 from training.stack import Candidate, HeadStack
 
 _IMAGES_AT_ONCE: Final = 256
@@ -122,7 +123,7 @@ class _Lesson:
         candidates: Sequence[Candidate],
         classes: int,
     ) -> None:
-        self._embeddings, self._labels = embeddings, labels
+        self._embeddings = embeddings
         self._one_hot = np.eye(classes, dtype=np.float32)[labels]
         self._parts = [part for part in parts for _ in candidates]
         self.candidates = [*candidates] * len(parts)
@@ -154,10 +155,9 @@ class _Lesson:
 
 
 def _class_weights(labels: NDArray[np.int64], candidate: Candidate, classes: int) -> NDArray[np.float32]:
-    """What an example of each class weighs, `(classes,)`; with class weights, all classes weigh the same together."""
-    if not candidate.training.class_weights:
-        return np.ones(classes, np.float32)
-    return (len(labels) / (classes * np.bincount(labels, minlength=classes))).astype(np.float32)
+    return (balanced_weights(labels, classes) if candidate.training.class_weights else np.ones(classes)).astype(
+        np.float32
+    )
 
 
 def _statistics(

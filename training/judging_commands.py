@@ -41,10 +41,7 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     """The options of `evaluate`."""
     parser.description = _EVALUATE
     parser.set_defaults(command=_evaluate)
-    parser.add_argument("name", metavar="NAME", help="the bundle")
-    parser.add_argument(
-        "data", type=Path, metavar="DATA", help="a folder per class; where it has a test split, that alone"
-    )
+    _add_what_is_judged(parser)
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="evaluation.html, evaluation.json and the plots go there"
     )
@@ -67,14 +64,18 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     add_cache(parser)
 
 
-def add_stress(parser: argparse.ArgumentParser) -> None:
-    """The options of `stress`."""
-    parser.description = _STRESS
-    parser.set_defaults(command=_stress)
+def _add_what_is_judged(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", help="the bundle")
     parser.add_argument(
         "data", type=Path, metavar="DATA", help="a folder per class; where it has a test split, that alone"
     )
+
+
+def add_stress(parser: argparse.ArgumentParser) -> None:
+    """The options of `stress`."""
+    parser.description = _STRESS
+    parser.set_defaults(command=_stress)
+    _add_what_is_judged(parser)
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="where to write; it shows a patient (default: runs/NAME/stress)"
     )

@@ -40,3 +40,8 @@ def learnable(manifest: Manifest) -> tuple[Entry, ...]:
 def class_indices(entries: Sequence[Entry], labels: Sequence[str]) -> NDArray[np.int64]:
     """The class of each entry, `(n,)`, as its place in `labels`."""
     return np.array([labels.index(entry.label) for entry in entries], dtype=np.int64)
+
+
+def balanced_weights(labels: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
+    """What an example of each class weighs, `(classes,)`, so that all classes weigh the same together."""
+    return np.asarray(len(labels) / (classes * np.bincount(labels, minlength=classes)))

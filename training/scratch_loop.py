@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from models.files import atomic_path
 from training.config import RunConfig, ScratchTraining
 from training.film_batches import FilmViews
+from training.material import balanced_weights
 from training.views import Film
 
 _DAMAGE = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
@@ -56,8 +57,8 @@ class ScratchLoop:
         self._watched = self._batches(watched, [0])
         self._callbacks = list(callbacks)
         self.state = state
-        counts = np.bincount([film.label for film in learnt], minlength=network.output_shape[-1])
-        self._weights = {label: float(len(learnt) / (len(counts) * count)) for label, count in enumerate(counts)}
+        labels = np.array([film.label for film in learnt])
+        self._weights = dict(enumerate(balanced_weights(labels, network.output_shape[-1]).tolist()))
         network.compile(
             optimizer_of(self._training, self._steps),
             SmoothedCrossentropy(network.output_shape[-1], config.head_training.label_smoothing),

@@ -19,7 +19,8 @@ from models.calibration import softmax
 from models.head import POOLINGS
 from models.progress import Advance, progress_bar
 from training.config import RunConfig
-from training.folds import Split, batch_folds
+from training.fitting import left_out_batches
+from training.folds import Split
 from training.head import Part, fit_side_by_side
 from training.material import Material
 from training.stack import Candidate
@@ -162,12 +163,7 @@ class _Trier:
     def __post_init__(self) -> None:
         material = self.material
         self._classes = len(np.unique(material.truth))
-        self._batches: list[Split] = []
-        if self._classes == 2:
-            batches = [entry.batch for entry in material.entries]
-            self._batches = [
-                (fold.fit, fold.held_out) for fold in batch_folds(material.truth, batches, material.patients)
-            ]
+        self._batches: list[Split] = [(fold.fit, fold.held_out) for fold in left_out_batches(material)]
 
     def try_all(self, candidates: Sequence[Candidate], advance: Advance, count: int) -> list[Trial]:
         trials: list[Trial] = []
