@@ -95,11 +95,7 @@ def fine_tune(
         per_batch = max(1, _FILMS_PER_BATCH // len(numbers))
         return FilmViews(films, size=size, config=augmentation, seed=seed, films_per_batch=per_batch)
 
-    network = build_network(extractor, head, pooling=pooling)
-    network = keras.Model(network.input, network.output["logits"])
-    network.compile(
-        keras.optimizers.Adam(_LEARNING_RATE), loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    )
+    network = _compiled(build_network(extractor, head, pooling=pooling))
     order = np.random.default_rng(seed).permutation(fit)
     history = network.fit(
         batches(order, range(views + 1)),
@@ -111,3 +107,11 @@ def fine_tune(
     )
     extractor.features.trainable = False
     return {name: [float(value) for value in values] for name, values in history.history.items()}
+
+
+def _compiled(network: Any) -> Any:
+    logits = keras.Model(network.input, network.output["logits"])
+    logits.compile(
+        keras.optimizers.Adam(_LEARNING_RATE), loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    )
+    return logits

@@ -97,15 +97,9 @@ def stress(
         sanity = _check_heatmaps(spec, running, judges, films, seed)
     with console.status("Intervals and plots …"):
         report = {
-            "bundle": spec.name,
-            "bundle_sha256": bundle.sha256,
+            **_facts(bundle, films, seen=seen),
             "data_fingerprint": fingerprint,
-            "is_training_data": seen,
-            "judged_by": _FOLD_HEADS if seen else _OWN_HEAD,
-            "images": {label: int((films.truth == index).sum()) for index, label in enumerate(spec.labels)},
-            "patients": len(set(films.patients)),
             "patient_source": manifest.patient_source,
-            "operating_point": asdict(spec.operating_point) if spec.operating_point else None,
             "seed": seed,
             **numbers(films, judged, sanity),
         }
@@ -113,6 +107,20 @@ def stress(
         plots = draw_stress(report, example_rows(films, seed), out)
     show_stress(console, report, [out / "stress.json", *plots])
     return report
+
+
+def _facts(bundle: Bundle, sample: Sample, *, seen: bool) -> dict[str, Any]:
+    """Of `stress.json`: who was judged, and by whom."""
+    spec = bundle.spec
+    return {
+        "bundle": spec.name,
+        "bundle_sha256": bundle.sha256,
+        "is_training_data": seen,
+        "judged_by": _FOLD_HEADS if seen else _OWN_HEAD,
+        "images": {label: int((sample.truth == index).sum()) for index, label in enumerate(spec.labels)},
+        "patients": len(set(sample.patients)),
+        "operating_point": asdict(spec.operating_point) if spec.operating_point else None,
+    }
 
 
 def judge_pictures(
