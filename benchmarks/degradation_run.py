@@ -12,7 +12,8 @@ from models.residual import cifar_resnet
 from training.scratch_loop import WarmUp
 
 BATCH: Final = 128
-MEASURED: Final = 512  # pictures that gradients and responses are measured on
+# Gradients and responses are measured on as many pictures as memory holds the responses of all layers for.
+PIXELS_MEASURED: Final = 512 * 28 * 28
 
 
 class Trainer:
@@ -34,7 +35,8 @@ class Trainer:
         keras.utils.set_random_seed(setting.seed)
         network, step = self._start(setting.depth, shortcut, pixels.shape[1:], int(labels.max()) + 1, setting.steps)
         order = np.random.default_rng(setting.seed)
-        measured = (tf.constant(pixels[:MEASURED]), tf.constant(labels[:MEASURED]))
+        most = max(BATCH, min(512, PIXELS_MEASURED // (pixels.shape[1] * pixels.shape[2])))
+        measured = (tf.constant(pixels[:most]), tf.constant(labels[:most]))
         at_start, curve, queue = gradient_norms(network, *measured), [], np.empty(0, dtype=np.int64)
         for number in range(setting.steps):
             if len(queue) < BATCH:
@@ -43,7 +45,7 @@ class Trainer:
             loss, wrong = step(tf.constant(pixels[batch]), tf.constant(labels[batch]))
             curve.append((float(loss), float(wrong)))
             progress(number + 1, setting.steps)
-        probability = network.predict(pixels, batch_size=512, verbose=0)
+        probability = network.predict(pixels, batch_size=most, verbose=0)
         picked = np.maximum(probability[np.arange(len(labels)), labels], 1e-7)
         return {
             "side": pixels.shape[1],

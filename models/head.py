@@ -84,6 +84,20 @@ class DenseHead:
             raise ValueError(f"its kernels must be {expected}. Received: {found}")
         return cls(layers.get("hidden"), layers["logits"])
 
+    def save(self, path: Path) -> None:
+        """Write the weights where `load` finds them, and Keras too, for a model of `build_head`."""
+        import h5py
+
+        layers = {"hidden": self.hidden, "logits": self.logits_layer}
+        with h5py.File(path, "w") as file:
+            present = [(name, layer) for name, layer in layers.items() if layer is not None]
+            # Keras finds a layer by its class and number, not by its name.
+            for group, (name, layer) in zip(("dense", "dense_1"), present, strict=False):
+                variables = file.create_group(f"layers/{group}/vars")
+                variables.attrs["name"] = name
+                for number, array in enumerate(layer):
+                    variables[str(number)] = array
+
     def logits(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
         """The logits `(n, classes)` of embeddings `(n, d)`."""
         x = embeddings

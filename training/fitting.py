@@ -9,8 +9,8 @@ from rich.console import Console
 
 from models.head import DenseHead
 from models.progress import progress_bar
+from models.quiet import import_keras_quietly
 from training.config import RunConfig
-from training.event_log import write_losses
 from training.folds import BatchFold, Split, batch_folds
 from training.head import FittedHead, Part, fit_side_by_side
 from training.material import Material
@@ -57,6 +57,9 @@ def fit_heads(config: RunConfig, material: Material, folds: Sequence[Split], con
     *fitted, kept = [heads[0] for heads in rows]
     of_folds, of_batches = fitted[: len(folds)], fitted[len(folds) :]
     if config.tensorboard:
+        import_keras_quietly()
+        from training.event_log import write_losses
+
         write_losses(config.tensorboard, f"{config.name}-head", kept.losses)
     logits = np.empty((len(material.truth), classes), dtype=np.float32)
     for (_, held_out), one in zip(folds, of_folds, strict=True):

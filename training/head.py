@@ -1,11 +1,15 @@
 """Fitting the dense head on embeddings: seconds, because the backbone has done its work."""
 
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax
+from threadpoolctl import threadpool_limits
 
 from models.head import DenseHead
 from training.config import HeadTraining
@@ -61,7 +65,7 @@ def fit_side_by_side(
     seed: int,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[list[FittedHead]]:
-    """Fit a head of each candidate on each part of the images, all of them in one compiled step.
+    """Fit a head of each candidate on each part of the images; each core fits a share of them, side by side.
 
     Every head makes the same number of steps, over the same batches of all images; those outside its part have no weight for
     it. So the heads of a cross-validation have learnt for exactly as long as the one that is kept, and the rate falls to 0
@@ -73,91 +77,115 @@ def fit_side_by_side(
         parts: what to fit on.
         candidates: alike in width, rate, epochs and batch size; dropout, weight decay and class weights may differ.
         classes: how many.
-        seed: of the start, the batches and dropout; the same seed gives the same heads.
+        seed: of the start, the batches and dropout; the same seed gives the same heads on as many cores.
         progress: called with the steps done and the steps to do.
 
     Returns:
         For each part, the head of each candidate.
     """
-    lesson = _Lesson(embeddings, labels, parts, candidates, classes)
-    training = candidates[0].training
-    steps = _steps_in_a_pass(lesson.examples, training)
-    stack = HeadStack(lesson.candidates, *lesson.statistics, classes=classes, seed=seed, steps=steps * training.epochs)
-    curves: list[tuple[list[float], list[float]]] = [([], []) for _ in lesson.candidates]
+    cores, one_hot = os.cpu_count() or 1, np.eye(classes, dtype=np.float32)[labels]
+    with ThreadPoolExecutor(cores) as pool:
+        statistics = pool.map(lambda part: _statistics(embeddings, part.images), parts)
+        lessons = [
+            _Lesson(part, candidate, *found, _class_weights(labels, part, candidate, classes))
+            for part, found in zip(parts, statistics, strict=True)
+            for candidate in candidates
+        ]
+        shares = [lessons[start::cores] for start in range(min(cores, len(lessons)))]
+        # One share tells how far all are: they have as many steps to make, and as much to do in each.
+        tell = [progress, *[None] * (len(shares) - 1)]
+        with threadpool_limits(max(1, cores // len(shares))):
+            fitted = list(pool.map(lambda *of: _fit(embeddings, one_hot, *of, seed=seed), shares, tell))
+    heads = [fitted[place % cores][place // cores] for place in range(len(lessons))]
+    return [heads[start : start + len(candidates)] for start in range(0, len(heads), len(candidates))]
+
+
+@dataclass(frozen=True, eq=False)
+class _Lesson:
+    """What one head learns from.
+
+    Attributes:
+        part: the images.
+        candidate: the head.
+        mean, deviation: `(d,)`, of the part's embeddings.
+        weights: `(images,)`, of all images, by their class.
+    """
+
+    part: Part
+    candidate: Candidate
+    mean: NDArray[np.float32]
+    deviation: NDArray[np.float32]
+    weights: NDArray[np.float32]
+
+    def learnt_weights(self) -> NDArray[np.float32]:
+        """The weights of the part, 0 for all other images."""
+        learnt = np.zeros_like(self.weights)
+        learnt[self.part.images] = self.weights[self.part.images]
+        return learnt
+
+    def watched_loss(
+        self, head: DenseHead, embeddings: NDArray[np.float32], one_hot: NDArray[np.float32]
+    ) -> list[float]:
+        """The head's mean loss on the plain films that are watched, weighed as while fitting; empty without any."""
+        images = self.part.watched
+        if not len(images):
+            return []
+        smoothing = self.candidate.training.label_smoothing
+        targets = one_hot[images] * (1 - smoothing) + smoothing / one_hot.shape[1]
+        entropies = -targets * log_softmax(head.logits(embeddings[images, 0]), axis=1)
+        return [float(self.weights[images] @ entropies.sum(axis=1) / len(images))]
+
+
+def _fit(
+    embeddings: NDArray[np.float32],
+    one_hot: NDArray[np.float32],
+    lessons: Sequence[_Lesson],
+    progress: Callable[[int, int], None] | None,
+    *,
+    seed: int,
+) -> list[FittedHead]:
+    """Fit a head for each lesson; arrays as for `fit_side_by_side`."""
+    training = lessons[0].candidate.training
+    views = embeddings.shape[1]
+    examples = len(embeddings) * views
+    steps = _steps_in_a_pass(examples, training)
+    stack = HeadStack(
+        [lesson.candidate for lesson in lessons],
+        *(np.stack(kind) for kind in zip(*((lesson.mean, lesson.deviation) for lesson in lessons), strict=True)),
+        classes=one_hot.shape[1],
+        seed=seed,
+        steps=steps * training.epochs,
+    )
+    weights = np.stack([lesson.learnt_weights() for lesson in lessons], axis=1)
+    curves: list[tuple[list[float], list[float]]] = [([], []) for _ in lessons]
     for epoch in range(training.epochs):
-        order = np.random.default_rng([seed, epoch]).permutation(lesson.examples)
-        seen, losses = np.zeros(len(curves)), np.zeros(len(curves))
+        order = np.random.default_rng([seed, epoch]).permutation(examples)
+        seen, losses = np.zeros(len(lessons)), np.zeros(len(lessons))
         for number, places in enumerate(np.array_split(order, steps), start=1):
-            batch, count = lesson.batch(places)
-            losses += count * stack.step(*batch)
+            images, which = np.divmod(places, views)
+            count = np.count_nonzero(weights[images], axis=0)
+            shares = weights[images] / np.maximum(count, 1).astype(np.float32)
+            losses += count * stack.step(embeddings[images, which], one_hot[images], shares)
             seen += count
             if progress is not None:
                 progress(epoch * steps + number, steps * training.epochs)
-        for place, (learnt, watched) in enumerate(curves):
+        for place, (lesson, (learnt, watched)) in enumerate(zip(lessons, curves, strict=True)):
             learnt.append(float(losses[place] / seen[place]))
-            watched += lesson.watched_loss(stack, place)
-    fitted = [FittedHead(stack.head(place), training.epochs, curve) for place, curve in enumerate(curves)]
-    return [fitted[start : start + len(candidates)] for start in range(0, len(fitted), len(candidates))]
+            watched += lesson.watched_loss(stack.head(place), embeddings, one_hot)
+    return [FittedHead(stack.head(place), training.epochs, curve) for place, curve in enumerate(curves)]
+
+
+def _class_weights(labels: NDArray[np.int64], part: Part, candidate: Candidate, classes: int) -> NDArray[np.float32]:
+    """What every image weighs by its class, as these are distributed in the part."""
+    if not candidate.training.class_weights:
+        return np.ones(len(labels), np.float32)
+    return balanced_weights(labels[part.images], classes)[labels].astype(np.float32)
 
 
 def _steps_in_a_pass(examples: int, training: HeadTraining) -> int:
     """As many as batches of the usual size make; more, of smaller ones, where a folder is small."""
     rows = max(_SMALLEST_BATCH, examples * training.epochs // _FEWEST_STEPS)
     return -(-examples // min(rows, training.batch_size))
-
-
-class _Lesson:
-    """What the heads of a stack learn from; for each part one head of each candidate, in this order.
-
-    Attributes:
-        candidates: of the heads.
-        examples: in a pass.
-        statistics: means and deviations `(heads, d)`.
-    """
-
-    def __init__(
-        self,
-        embeddings: NDArray[np.float32],
-        labels: NDArray[np.int64],
-        parts: Sequence[Part],
-        candidates: Sequence[Candidate],
-        classes: int,
-    ) -> None:
-        self._embeddings = embeddings
-        self._one_hot = np.eye(classes, dtype=np.float32)[labels]
-        self._parts = [part for part in parts for _ in candidates]
-        self.candidates = [*candidates] * len(parts)
-        self.examples = len(labels) * embeddings.shape[1]
-        statistics = [_statistics(embeddings, part.images) for part in parts]
-        self.statistics = tuple(np.repeat(kind, len(candidates), axis=0) for kind in zip(*statistics, strict=True))
-        self._learns = np.zeros((len(labels), len(self._parts)), np.float32)
-        self._weights = np.empty_like(self._learns)
-        for place, (part, candidate) in enumerate(zip(self._parts, self.candidates, strict=True)):
-            self._learns[part.images, place] = 1
-            self._weights[:, place] = _class_weights(labels[part.images], candidate, classes)[labels]
-
-    def batch(self, places: NDArray[np.int64]) -> tuple[tuple[NDArray[np.float32], ...], NDArray[np.float32]]:
-        """What `HeadStack.step` takes of some views, numbered through, and how many of them each head learns from."""
-        images, views = np.divmod(places, self._embeddings.shape[1])
-        count = self._learns[images].sum(axis=0)
-        weights = self._learns[images] * self._weights[images] / np.maximum(count, 1)
-        return (self._embeddings[images, views], self._one_hot[images], weights), count
-
-    def watched_loss(self, stack: HeadStack, place: int) -> list[float]:
-        """The mean loss of one head on the plain films that are watched, weighed as while fitting; empty without any."""
-        images = self._parts[place].watched
-        if not len(images):
-            return []
-        smoothing = self.candidates[place].training.label_smoothing
-        targets = self._one_hot[images] * (1 - smoothing) + smoothing / self._one_hot.shape[1]
-        entropies = -targets * log_softmax(stack.head(place).logits(self._embeddings[images, 0]), axis=1)
-        return [float(self._weights[images, place] @ entropies.sum(axis=1) / len(images))]
-
-
-def _class_weights(labels: NDArray[np.int64], candidate: Candidate, classes: int) -> NDArray[np.float32]:
-    return (balanced_weights(labels, classes) if candidate.training.class_weights else np.ones(classes)).astype(
-        np.float32
-    )
 
 
 def _statistics(

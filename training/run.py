@@ -231,7 +231,7 @@ def _backbone_file(weights: WeightsFile) -> str | None:
 
 
 def _write_files(run: Run, report: Mapping[str, Any], found: Findings, folder: Path) -> None:
-    run.head.to_keras(run.config.head).save_weights(str(folder / HEAD_FILE))
+    run.head.save(folder / HEAD_FILE)
     report = {**report, "head_sha256": digest(folder / HEAD_FILE)}
     run.gate.save(folder)
     if name := _backbone_file(run.weights):

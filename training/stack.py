@@ -1,16 +1,17 @@
-"""Heads side by side: one compiled Keras step moves every head of a run, so that its overhead is paid once."""
+"""Heads side by side: one step moves them all, in plain NumPy, which needs neither a compiler nor TensorFlow's second to load."""
 
+import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Final, NamedTuple
 
-import keras
 import numpy as np
-import tensorflow as tf
-from keras import ops
-from numpy.typing import NDArray
+from scipy.special import log_softmax
 
 from models.head import DenseHead, HeadConfig
+from training.adam import Adam, Array
 from training.config import HeadTraining
+
+_NUMBERS_AT_ONCE: Final = 80_000  # of a kernel: a step passes over them some twenty times, in the processor's own cache
 
 
 class Candidate(NamedTuple):
@@ -36,36 +37,33 @@ class HeadStack:
     """
 
     def __init__(
-        self,
-        candidates: Sequence[Candidate],
-        means: NDArray[np.float32],
-        deviations: NDArray[np.float32],
-        *,
-        classes: int,
-        seed: int,
-        steps: int,
+        self, candidates: Sequence[Candidate], means: Array, deviations: Array, *, classes: int, seed: int, steps: int
     ) -> None:
         first, training = candidates[0]
-        self._heads, self._width, self._classes = len(candidates), first.width, classes
-        self._units = first.width or classes  # of a head's first layer
-        # As (d, heads, 1), to be met by kernels (d, heads, units).
-        self._means, self._deviations = (np.ascontiguousarray(part.T[..., None]) for part in (means, deviations))
+        heads = len(candidates)
+        self._width, self._smoothing = first.width, np.float32(training.label_smoothing)
         self._dropout = np.array([[one.head.dropout] for one in candidates], np.float32)
-        self._l2 = np.array([one.training.l2 for one in candidates], np.float32)
-        self._noise = keras.random.SeedGenerator(seed)
-        self._own = [keras.Variable(array) for array in self._start(means.shape[1], seed)]
-        self._loss = keras.losses.CategoricalCrossentropy(
-            from_logits=True, label_smoothing=training.label_smoothing, reduction="none"
-        )
-        self._adam = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(training.learning_rate, steps))
-        self._adam.build(self._own)
-        # One trace serves batches of every length.
-        rows = [tf.TensorSpec((None, size), tf.float32) for size in (means.shape[1], classes, self._heads)]
-        self._compiled = tf.function(self._step, input_signature=rows)
+        self._decay = np.array(
+            [[2 * one.training.l2] for one in candidates], np.float32
+        )  # times a kernel: its gradient
+        self._dice = np.random.default_rng(seed)
+        start, *after = _start(means.shape[1], first.width, classes, self._dice)
+        # As (d, heads, 1), to be met by the first kernels (d, heads, units).
+        self._means: Array = np.ascontiguousarray(means.T[..., None])
+        self._scales: Array = np.ascontiguousarray(1 / deviations.T[..., None])
+        self._first = np.repeat(start[:, None], heads, axis=1)
+        self._bias = np.zeros(self._first.shape[1:], np.float32)
+        # (heads, units, classes) and (heads, 1, classes); none without a hidden layer.
+        self._last = [np.repeat(kernel[None], heads, axis=0) for kernel in after]
+        self._last += [np.zeros((heads, 1, classes), np.float32) for _ in after]
+        self._adam = Adam([self._first, self._bias, *self._last], training.learning_rate, steps)
+        rows = max(1, _NUMBERS_AT_ONCE // self._bias.size)
+        self._portions = [slice(start, start + rows) for start in range(0, len(self._first), rows)]
+        # The first layers with their standardisation in them: of embeddings as they are.
+        self._folded = np.empty_like(self._first)
+        self._shift = self._bias - sum(self._fold(rows) for rows in self._portions)
 
-    def step(
-        self, embeddings: NDArray[np.float32], targets: NDArray[np.float32], weights: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
+    def step(self, embeddings: Array, targets: Array, weights: Array) -> Array:
         """Move every head by one batch.
 
         Args:
@@ -76,52 +74,76 @@ class HeadStack:
         Returns:
             The weighted sums of the cross-entropies `(heads,)` before the step, without weight decay.
         """
-        return np.asarray(self._compiled(embeddings, targets, weights))
+        first = (embeddings @ self._folded.reshape(len(self._folded), -1)).reshape(-1, *self._bias.shape)
+        first += self._shift
+        logits, kept = self._last_layer(first) if self._width else (first.swapaxes(0, 1), None)
+        likely = log_softmax(logits, axis=-1)
+        wanted = targets * (1 - self._smoothing) + self._smoothing / targets.shape[1]
+        gradient = (np.exp(likely) - wanted) * weights.T[..., None]
+        self._adam.begin_step()
+        gradient = gradient.swapaxes(0, 1) if kept is None else self._move_last(gradient, first, kept)
+        self._move_first(embeddings, np.ascontiguousarray(gradient))
+        return -np.einsum("hrk,rk,rh->h", likely, wanted, weights)
 
     def head(self, place: int) -> DenseHead:
         """A copy of one head as it is now; it takes embeddings as they are."""
-        parts = [np.asarray(variable)[..., place, :].copy() for variable in self._own]
-        layers = list(zip(parts[::2], parts[1::2], strict=True))
-        head = DenseHead(layers[0] if self._width else None, layers[-1])
-        return head.without_standardisation(self._means[:, place, 0], self._deviations[:, place, 0])
-
-    def _start(self, size: int, seed: int) -> list[NDArray[np.float32]]:
-        """What `models.head.build_head` starts with, once for each head; kernels `(inputs, heads, units)`."""
-        last = np.asarray(keras.initializers.GlorotUniform(seed=seed)((self._width or size, self._classes)))
-        layers = [last]
-        if self._width:
-            layers.insert(0, np.asarray(keras.initializers.HeNormal(seed=seed)((size, self._width))))
-        start = []
-        for kernel in layers:
-            start += [
-                np.repeat(kernel[:, None], self._heads, axis=1),
-                np.zeros((self._heads, kernel.shape[1]), np.float32),
-            ]
-        return start
-
-    def _step(self, embeddings: Any, targets: Any, weights: Any) -> Any:
-        own = [variable.value for variable in self._own]
-        with tf.GradientTape() as tape:
-            tape.watch(own)
-            logits = self._logits(own, embeddings)
-            entropies = self._loss(ops.broadcast_to(targets[:, None], ops.shape(logits)), logits)
-            losses = ops.sum(entropies * weights, axis=0)
-            squares = sum(ops.sum(ops.square(kernel), axis=(0, 2)) for kernel in own[::2])
-            total = ops.sum(losses + self._l2 * squares)
-        self._adam.apply(tape.gradient(total, own), self._own)
-        return losses
-
-    def _logits(self, own: Sequence[Any], embeddings: Any) -> Any:
-        """Logits `(rows, heads, classes)` while fitting."""
-        # (x − mean) / deviation · kernel, with the standardisation moved into kernel and bias.
-        kernel = own[0] / self._deviations
-        bias = own[1] - ops.sum(self._means * kernel, axis=0)
-        first = ops.matmul(embeddings, ops.reshape(kernel, (-1, self._heads * self._units)))
-        first = ops.reshape(first, (-1, self._heads, self._units)) + bias
+        first = (self._folded[:, place].copy(), self._shift[place].copy())
         if not self._width:
-            return first
-        hidden = ops.relu(first)
+            return DenseHead(None, first)
+        kernel, bias = self._last
+        return DenseHead(first, (kernel[place].copy(), bias[place, 0].copy()))
+
+    def _last_layer(self, first: Array) -> tuple[Array, Array]:
+        """Logits `(heads, rows, classes)`; outputs of the first layer become hidden units, multiplied by what dropout keeps."""
+        np.maximum(first, 0, out=first)
+        kept = np.ones((1, 1, 1), np.float32)
         if self._dropout.any():
-            drawn = keras.random.uniform((ops.shape(hidden)[0], 1, self._width), seed=self._noise)
-            hidden = ops.where(drawn >= self._dropout, hidden / (1 - self._dropout), 0.0)
-        return ops.einsum("rhw,whk->rhk", hidden, own[2]) + own[3]
+            drawn = self._dice.random((len(first), 1, self._width), np.float32)
+            kept = np.where(drawn >= self._dropout, 1 / (1 - self._dropout), np.float32(0))
+            first *= kept
+        kernel, bias = self._last
+        return first.swapaxes(0, 1) @ kernel + bias, kept
+
+    def _move_last(self, gradient: Array, hidden: Array, kept: Array) -> Array:
+        """Move the last layers by the gradient at the logits; return that at the first layers' outputs."""
+        kernel = self._last[0]
+        back = np.empty_like(hidden)
+        np.matmul(gradient, kernel.swapaxes(1, 2), out=back.swapaxes(0, 1))
+        back *= kept
+        back *= hidden > 0
+        self._adam.move(2, hidden.transpose(1, 2, 0) @ gradient + self._decay[..., None] * kernel)
+        self._adam.move(3, gradient.sum(axis=1, keepdims=True))
+        return back
+
+    def _move_first(self, embeddings: Array, gradient: Array) -> None:
+        """Move the first layers by the gradient `(rows, heads, units)` at their outputs."""
+        of_bias = gradient.sum(axis=0)
+        folded = self._folded.reshape(len(self._folded), -1)
+        np.matmul(embeddings.T, gradient.reshape(len(gradient), -1), out=folded)  # has done its work in this step
+        shifts = [self._move_rows(rows, of_bias) for rows in self._portions]
+        self._adam.move(1, of_bias)
+        self._shift = self._bias - sum(shifts)
+
+    def _move_rows(self, rows: slice, of_bias: Array) -> Array:
+        """Move some rows of the first kernels, whose gradient lies in `_folded` but for standardisation and weight decay."""
+        gradient = self._folded[rows]
+        gradient -= self._means[rows] * of_bias
+        gradient *= self._scales[rows]
+        gradient += self._decay * self._first[rows]
+        self._adam.move(0, gradient, rows)
+        return self._fold(rows)
+
+    def _fold(self, rows: slice) -> Array:
+        """Standardise within some rows of the kernels; return what the means then add `(heads, units)`."""
+        np.multiply(self._first[rows], self._scales[rows], out=self._folded[rows])
+        return np.asarray(np.einsum("dh,dhu->hu", self._means[rows, :, 0], self._folded[rows]))
+
+
+def _start(size: int, width: int, classes: int, dice: np.random.Generator) -> list[Array]:
+    """Kernels to start with, as in `models.head.build_head`: He et al. 2015 before a ReLU, Glorot & Bengio 2010 before logits."""
+    inputs = width or size
+    limit = math.sqrt(6 / (inputs + classes))
+    last = dice.uniform(-limit, limit, (inputs, classes)).astype(np.float32)
+    if not width:
+        return [last]
+    return [dice.standard_normal((size, width), np.float32) * np.float32(math.sqrt(2 / size)), last]

@@ -6,22 +6,23 @@ kept (`python -m benchmarks.training_speed`).
 
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Console
 
 from models.engines import Engine
-from models.network import build_feature_extractor
+from models.quiet import import_keras_quietly
 from training.config import RunConfig
 from training.fitting import fit_heads
 from training.folder import choose_positive
 from training.gate import fit_gate
 from training.gathering import Gathered
 from training.run import Run, save_run
-from training.scratch import trained_from_scratch
 from training.search import Search, search_heads
-from training.tuned import fine_tuned_head
 from training.validation import calibrate, operating_points
+
+if TYPE_CHECKING:
+    from training.trained import Trained
 
 PACKAGES: Final = ("tensorflow", "keras", "openvino", "numpy", "scikit-learn", "pillow", "pydicom")
 
@@ -38,14 +39,8 @@ def train(config: RunConfig, gathered: Gathered, engine: Engine, console: Consol
     # ----- The head, judged on patients that it has not seen.
     search: Search | None = None
     batches: list[dict[str, Any]] = []
-    if material is None:
-        logits, fitted, engine, material = trained_from_scratch(config, manifest, splits[0], console)
-        head = fitted[0].head
-    elif config.fine_tune:
-        extractor = build_feature_extractor(engine.backbone, engine.weights)
-        logits, fitted, engine, material = fine_tuned_head(
-            config, manifest, material, splits[0], extractor, engine.backbone, console
-        )
+    if material is None or config.fine_tune:
+        logits, fitted, engine, material = _train_backbone(config, gathered, engine, console)
         head = fitted[0].head
     else:
         if config.search:
@@ -77,3 +72,15 @@ def train(config: RunConfig, gathered: Gathered, engine: Engine, console: Consol
         versions={package: version(package) for package in PACKAGES},
     )
     return save_run(run, console)
+
+
+def _train_backbone(config: RunConfig, gathered: Gathered, engine: Engine, console: Console) -> "Trained":
+    """Train the backbone together with its head; that takes TensorFlow, which a frozen one does without."""
+    with console.status("Loading TensorFlow …"):
+        import_keras_quietly()
+        from training.scratch import trained_from_scratch
+        from training.tuned import fine_tuned_head
+    split = gathered.splits[0]
+    if gathered.material is None:
+        return trained_from_scratch(config, gathered.manifest, split, console)
+    return fine_tuned_head(config, gathered.manifest, gathered.material, split, engine, console)

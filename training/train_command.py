@@ -8,7 +8,6 @@ from rich.console import Console
 
 from models.bundle import BUNDLES_VARIABLE
 from models.head import HeadConfig
-from models.quiet import import_keras_quietly
 from training.config import AugmentationConfig, HeadTraining, RunConfig
 from training.folder import read_folder
 from training.gathering import gather
@@ -95,9 +94,8 @@ def _train(options: argparse.Namespace) -> int:
     manifest = read_folder(config, console)
     engine = ready_engine(config, console)
     gathered = gather(config, manifest, engine, console)
-    with console.status("Loading TensorFlow …"):
-        import_keras_quietly()
-        from training.train import train
+    from training.train import train  # loads what fits and draws, a second that --help and refusals need not wait for
+
     train(config, gathered, engine, console)
     return 0
 

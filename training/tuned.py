@@ -3,8 +3,8 @@
 import numpy as np
 from rich.console import Console
 
-from models.backbones import Backbone
-from models.network import FeatureExtractor
+from models.engines import Engine
+from models.network import build_feature_extractor
 from training.config import RunConfig
 from training.event_log import EventLog
 from training.finetune import fine_tune
@@ -21,12 +21,12 @@ def fine_tuned_head(
     manifest: Manifest,
     material: Material,
     split: Split,
-    extractor: FeatureExtractor,
-    backbone: Backbone,
+    engine: Engine,
     console: Console,
 ) -> Trained:
-    """Fit a head and fine-tune the backbone with it, in place, on the first part of the split; the second judges."""
+    """Fit a head and fine-tune a copy of the engine's backbone with it on the first part of the split; the second judges."""
     fit, held_out = split
+    backbone, extractor = engine.backbone, build_feature_extractor(engine.backbone, engine.weights)
     fitted = fit_head(
         material.pooled(config.head.pooling)[fit],
         material.truth[fit],

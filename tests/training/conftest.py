@@ -17,7 +17,7 @@ from models.network import FeatureExtractor, build_feature_extractor
 from tests.training.films import write_film, write_published
 from training.__main__ import main
 
-FAST = ("--backbone", "efficientnet_lite0", "--views", "1", "--folds", "2", "--epochs", "4", "--width", "8")
+FAST = ("--backbone", "efficientnet_lite0", "--views", "1", "--folds", "2", "--epochs", "12", "--width", "8")
 QUICK_HEAD = ("--learning-rate", "0.01")
 
 

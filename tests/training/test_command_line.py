@@ -1,4 +1,4 @@
-"""What the command refuses before TensorFlow is loaded, and what it teaches."""
+"""What the command does and refuses without TensorFlow, and what it teaches."""
 
 import os
 import subprocess
@@ -182,3 +182,21 @@ def test_vendored_weights_need_no_fetching(tmp_path: Path) -> None:
     done = command(tmp_path, "weights", "efficientnet_lite0")
     assert done.returncode == 2
     assert "nothing to fetch" in done.stderr
+
+
+def test_a_head_is_fitted_without_tensorflow(tmp_path: Path, good: Path) -> None:
+    done = command(
+        tmp_path,
+        "train",
+        good,
+        "--name",
+        "new",
+        "--backbone",
+        "efficientnet_lite0",
+        "--views",
+        0,
+        "--engine",
+        "openvino",
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "bundles/new/MODEL_CARD.md").is_file()

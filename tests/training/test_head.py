@@ -11,7 +11,7 @@ from models.head import DenseHead, HeadConfig, build_head
 from training.config import HeadTraining
 from training.event_log import write_losses
 from training.head import FittedHead, Part, fit_head, fit_side_by_side
-from training.stack import Candidate
+from training.stack import Candidate, HeadStack
 
 SIZE = 12
 
@@ -211,3 +211,49 @@ def test_losses_are_written_for_tensorboard(tmp_path: Path) -> None:
     np.testing.assert_allclose(told["loss"], losses[0], rtol=1e-6)
     np.testing.assert_allclose(told["val_loss"], losses[1], rtol=1e-6)
     assert [event.step for event in events[1:]] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("width", [0, 6])
+def test_a_step_is_that_of_keras(width: int) -> None:
+    """The same start, batches, loss and optimiser by Keras, on embeddings that are standardised beforehand."""
+    import keras
+
+    embeddings, labels = examples(64, apart=0.5)
+    batches = np.arange(64).reshape(4, 16)
+    training = HeadTraining(0.02, l2=0.01, label_smoothing=0.1)
+    mean, deviation = np.full(SIZE, 5, np.float32), np.linspace(1, 4, SIZE, dtype=np.float32)
+    one_hot = np.eye(2, dtype=np.float32)[labels]
+    importance = np.linspace(0.2, 2, 64, dtype=np.float32)
+
+    candidate = Candidate(HeadConfig(width, 0.0), training)
+    ours = HeadStack([candidate], mean[None], deviation[None], classes=2, seed=0, steps=8)
+    theirs = build_head(SIZE, 2, candidate.head, l2=training.l2)
+    standardised = (embeddings - mean) / deviation
+    # Our start, taken back to standardised embeddings.
+    start = ours.head(0).without_standardisation(-mean / deviation, 1 / deviation)
+    theirs.set_weights(start.to_keras(candidate.head).get_weights())
+    theirs.compile(
+        keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.02, 8)),
+        keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1),
+    )
+    for view in range(2):
+        for rows in batches:
+            theirs.train_on_batch(standardised[rows, view], one_hot[rows], sample_weight=importance[rows])
+            ours.step(embeddings[rows, view], one_hot[rows], importance[rows, None] / len(rows))
+
+    expected = theirs.predict(standardised[:, 0], verbose=0)
+    np.testing.assert_allclose(ours.head(0).logits(embeddings[:, 0]), expected, atol=2e-4)
+    assert np.abs(start.logits(standardised[:, 0]) - expected).max() > 0.1
+
+
+@pytest.mark.parametrize("width", [0, 5])
+def test_keras_reads_what_is_saved_of_a_head(tmp_path: Path, width: int) -> None:
+    config = HeadConfig(width, 0.5)
+    head = DenseHead.of(build_head(SIZE, 3, config, seed=3))
+    head.save(tmp_path / "head.weights.h5")
+    keras_head = build_head(SIZE, 3, config, seed=4)
+    keras_head.load_weights(tmp_path / "head.weights.h5")
+    again = DenseHead.load(tmp_path / "head.weights.h5", embedding_size=SIZE, classes=3, width=width)
+    for found in (DenseHead.of(keras_head), again):
+        for ours, theirs in zip(numbers(head), numbers(found), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
