@@ -1,11 +1,10 @@
-"""What an augmented view costs: layers of Keras in `tf.data`, OpenCV, and ours (Pillow and NumPy).
+"""What an augmented view costs: layers of Keras in `tf.data`, Pillow, and ours (OpenCV and NumPy).
 
     python -m benchmarks.augmentation --json augmentation.json
 
 The same augmentation three ways, from pixels in memory: one affine warp (rotation, shift, zoom, shear), gamma, contrast,
 brightness, noise. Milliseconds of wall time a view with all cores at work; then the embedding pass of EfficientNet-Lite0, the
-faster backbone, with its views made beforehand and made beside it: what overlapping does not hide. OpenCV is measured where it
-is installed (`pip install opencv-python-headless`); the product does not need it. About a minute on two cores.
+faster backbone, with its views made beforehand and made beside it: what overlapping does not hide. About a minute on two cores.
 """
 
 import argparse
@@ -14,11 +13,12 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from types import ModuleType
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
@@ -35,6 +35,7 @@ from training.views import Film, augment
 
 _BATCH: Final = 32
 _CONFIG: Final = AugmentationConfig()
+_COMPARED: Final = replace(_CONFIG, degradation=0.0)  # which no peer has
 _SEED: Final = 0
 
 
@@ -49,15 +50,12 @@ def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     films = np.stack([255 * picture(number) for number in range(64)]).astype(np.float32)[..., None]
     views = films[np.arange(count) % len(films)]
     routes: dict[str, Callable[[NDArray[np.float32]], None]] = {"Keras layers in tf.data": keras_views()}
-    if opencv := _opencv():
-        routes["OpenCV"] = _in_threads(lambda film, draw: opencv_view(opencv, film, draw))
-    routes["ours, Pillow and NumPy"] = _in_threads(lambda film, draw: augment(film, _CONFIG, draw))
+    routes["Pillow and NumPy"] = _in_threads(pillow_view)
+    routes["ours, OpenCV and NumPy"] = _in_threads(lambda film, draw: augment(film, _COMPARED, draw))
     milliseconds = {name: _milliseconds(route, views) for name, route in routes.items()}
     table = Table("route", "ms a view")
     for name, value in milliseconds.items():
         table.add_row(name, f"{value:.2f}")
-    if not opencv:
-        table.add_row("OpenCV", "not installed")
     console.print(table)
     backbone = get_backbone("efficientnet_lite0")
     overlap = overlapping(load_engine(backbone, find_weights(backbone)), options, films=count // 2)
@@ -65,7 +63,7 @@ def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
         f"Embedding pass: {overlap['pass_views_per_second']:.1f} views/s with preparation beside it, "
         f"{overlap['inference_views_per_second']:.1f} without; preparation adds {overlap['preparation_share']:.0%}"
     )
-    return {"milliseconds_per_view": milliseconds, "opencv_installed": opencv is not None, **overlap}
+    return {"milliseconds_per_view": milliseconds, **overlap}
 
 
 def _milliseconds(route: Callable[[NDArray[np.float32]], None], views: NDArray[np.float32]) -> float:
@@ -116,35 +114,24 @@ def keras_views() -> Callable[[NDArray[np.float32]], None]:
     return run
 
 
-def opencv_view(cv2: ModuleType, film: NDArray[np.float32], draw: np.random.Generator) -> NDArray[np.float32]:
-    """The peer: the same steps in OpenCV, `(size, size, 1)` in 0–255."""
+def pillow_view(film: NDArray[np.float32], draw: np.random.Generator) -> NDArray[np.float32]:
+    """The peer: the same steps with Pillow's transform, `(size, size, 1)` in 0–255."""
     size = len(film)
 
     def between(limit: float) -> float:
         return float(draw.uniform(-limit, limit))
 
-    warp = cv2.getRotationMatrix2D((size / 2, size / 2), between(_CONFIG.rotation), np.exp(between(_CONFIG.zoom)))
-    warp[0, 1] += np.tan(np.deg2rad(between(_CONFIG.shear)))
-    warp[:, 2] += size * between(_CONFIG.shift), size * between(_CONFIG.shift)
-    grey = np.rint(film[..., 0]).astype(np.uint8)
-    view = cv2.warpAffine(grey, warp, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    turn, zoom = np.deg2rad(between(_CONFIG.rotation)), float(np.exp(between(_CONFIG.zoom)))
+    shear, shift = np.tan(np.deg2rad(between(_CONFIG.shear))), size * between(_CONFIG.shift)
+    warp = (zoom * np.cos(turn), shear - np.sin(turn), shift, np.sin(turn), zoom * np.cos(turn), shift)
+    grey = Image.fromarray(np.rint(film[..., 0]).astype(np.uint8))
+    warped = grey.transform((size, size), Image.Transform.AFFINE, warp, resample=Image.Resampling.BILINEAR, fillcolor=0)
     curve = 255 * np.power(np.arange(256, dtype=np.float32) / 255, np.float32(np.exp(between(_CONFIG.gamma))))
-    view = cv2.LUT(view, curve)
-    mean = float(cv2.mean(view)[0])
-    contrast = float(np.exp(between(_CONFIG.contrast)))
-    view = cv2.addWeighted(view, contrast, view, 0, mean * (1 - contrast) + between(_CONFIG.brightness))
-    noise = draw.standard_normal(view.shape, dtype=np.float32)
-    view = cv2.scaleAdd(noise, float(draw.uniform(0, _CONFIG.noise)), view)
-    return np.rint(np.clip(view, 0, 255))[..., None]
-
-
-def _opencv() -> ModuleType | None:
-    try:
-        import cv2
-    except ImportError:
-        return None
-    found: ModuleType = cv2
-    return found
+    view = curve[np.asarray(warped)]
+    mean = float(view.mean())
+    view = (view - mean) * float(np.exp(between(_CONFIG.contrast))) + (mean + between(_CONFIG.brightness))
+    view += draw.standard_normal(view.shape, dtype=np.float32) * np.float32(draw.uniform(0, _CONFIG.noise))
+    return np.asarray(np.rint(np.clip(view, 0, 255))[..., None])
 
 
 def overlapping(engine: Engine, options: argparse.Namespace, *, films: int) -> dict[str, Any]:

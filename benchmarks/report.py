@@ -129,10 +129,6 @@ def views_table(found: Mapping[str, Any]) -> str:
         f"Made beside the backbone's work, decoding and views add {found['preparation_share']:.0%} to the embedding pass of "
         "EfficientNet-Lite0, the faster backbone."
     )
-    if found.get("opencv_installed"):
-        text += (
-            " OpenCV was installed for this table alone: what it would gain does not make up for another large package."
-        )
     return f"## Augmented views\n\n{table(('route', 'ms a view'), rows)}\n\n{text}"
 
 

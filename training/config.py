@@ -15,6 +15,9 @@ NOT_STATED: Final = "not stated"
 SCRATCH_RATES: Final = {"adam": 1e-3, "sgd": 0.05}
 SCRATCH_SCHEDULES: Final = ("cosine", "step")
 
+# Raised when the same amounts and draws give other pixels, so that embeddings of older views are not taken for theirs.
+_VIEWS_VERSION: Final = 2
+
 
 @dataclass(frozen=True)
 class AugmentationConfig:
@@ -49,7 +52,7 @@ class AugmentationConfig:
         """Names a view in the cache of embeddings; view 0 is the plain film whatever the configuration."""
         if view == 0:
             return "plain"
-        text = json.dumps({**asdict(self), "seed": seed, "view": view}, sort_keys=True)
+        text = json.dumps({**asdict(self), "seed": seed, "view": view, "version": _VIEWS_VERSION}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
