@@ -11,7 +11,9 @@ from models.head import DenseHead, HeadConfig
 from training.adam import Adam, Array
 from training.config import HeadTraining
 
-_NUMBERS_AT_ONCE: Final = 80_000  # of a kernel: a step passes over them some twenty times, in the processor's own cache
+_NUMBERS_AT_ONCE: Final = (
+    200_000  # of a kernel: a step passes over them some twenty times, in the processor's own cache
+)
 
 
 class Candidate(NamedTuple):
