@@ -12,8 +12,10 @@ from models.residual import cifar_resnet
 from training.scratch_loop import WarmUp
 
 BATCH: Final = 128
-# Gradients and responses are measured on as many pictures as memory holds the responses of all layers for.
-PIXELS_MEASURED: Final = 512 * 28 * 28
+LARGEST_SIDE: Final = (
+    32  # of the paper's pictures; the first convolution halves larger ones, whose maps are then as theirs
+)
+MEASURED: Final = 512  # pictures that gradients and responses are measured on
 
 
 class Trainer:
@@ -35,8 +37,7 @@ class Trainer:
         keras.utils.set_random_seed(setting.seed)
         network, step = self._start(setting.depth, shortcut, pixels.shape[1:], int(labels.max()) + 1, setting.steps)
         order = np.random.default_rng(setting.seed)
-        most = max(BATCH, min(512, PIXELS_MEASURED // (pixels.shape[1] * pixels.shape[2])))
-        measured = (tf.constant(pixels[:most]), tf.constant(labels[:most]))
+        measured = (tf.constant(pixels[:MEASURED]), tf.constant(labels[:MEASURED]))
         at_start, curve, queue = gradient_norms(network, *measured), [], np.empty(0, dtype=np.int64)
         for number in range(setting.steps):
             if len(queue) < BATCH:
@@ -45,7 +46,7 @@ class Trainer:
             loss, wrong = step(tf.constant(pixels[batch]), tf.constant(labels[batch]))
             curve.append((float(loss), float(wrong)))
             progress(number + 1, setting.steps)
-        probability = network.predict(pixels, batch_size=most, verbose=0)
+        probability = network.predict(pixels, batch_size=512, verbose=0)
         picked = np.maximum(probability[np.arange(len(labels)), labels], 1e-7)
         return {
             "side": pixels.shape[1],
@@ -59,7 +60,8 @@ class Trainer:
 
     def _start(self, depth: int, shortcut: str, shape: Any, classes: int, steps: int) -> tuple[Any, Any]:
         """A network at its random start, and its training step."""
-        fresh = cifar_resnet(depth, input_shape=shape, classes=classes, shortcut=shortcut)
+        stride = 1 if shape[0] <= LARGEST_SIDE else 2
+        fresh = cifar_resnet(depth, input_shape=shape, classes=classes, shortcut=shortcut, entry_stride=stride)
         key = (depth, shortcut, shape, classes, steps)
         if key not in self._compiled:
             optimizer = keras.optimizers.SGD(_rate(steps), momentum=0.9, weight_decay=1e-4)

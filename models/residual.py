@@ -117,16 +117,18 @@ def cifar_resnet(
     input_shape: tuple[int, int, int] = (32, 32, 3),
     classes: int = 10,
     shortcut: Shortcut = "padding",
+    entry_stride: int = 1,
 ) -> Any:
     """The paper's network for small pictures, of 6n + 2 layers, as a Keras model: scaled pixels → probabilities.
 
     A 3×3 convolution, then n basic units each of 16, 32 and 64 filters, the sides halved between them. With the paper's
-    shortcuts (`"padding"`) it has exactly the parameters of its plain twin.
+    shortcuts (`"padding"`) it has exactly the parameters of its plain twin. With an `entry_stride` of 2, that of the first
+    convolution, pictures of 64 pixels have the maps that the paper's have, of 32.
     """
     if depth < 8 or (depth - 2) % 6:
         raise ValueError(f"depth must be 6n + 2 with n at least 1, such as {CIFAR_DEPTHS}. Received: {depth}")
     pixels = keras.Input(input_shape)
-    x = _relu(_batch_norm(_conv(pixels, 16, 3, name="conv1"), "conv1_bn"), "conv1_relu")
+    x = _relu(_batch_norm(_conv(pixels, 16, 3, name="conv1", stride=entry_stride), "conv1_bn"), "conv1_relu")
     for stage, filters in enumerate((16, 32, 64)):
         for number in range((depth - 2) // 6):
             stride = 2 if stage > 0 and number == 0 else 1

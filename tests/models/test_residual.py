@@ -94,6 +94,11 @@ def test_cifar_networks_have_the_parameters_of_table_6(depth: int) -> None:
     assert counts == twin, "padded shortcuts have no parameters and multiply nothing"
 
 
+def test_an_entry_stride_of_2_gives_pictures_of_64_pixels_the_maps_of_32() -> None:
+    usual, larger = cifar_resnet(20), cifar_resnet(20, input_shape=(64, 64, 3), entry_stride=2)
+    assert count(larger) == count(usual)
+
+
 def built(unit: str, *, channels: int, filters: int, stride: int, shortcut: Any) -> Any:
     """A unit alone, as a model with random weights."""
     inputs = keras.Input((6, 6, channels))
