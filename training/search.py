@@ -1,8 +1,10 @@
 """A search among heads, which costs seconds: the backbone has done its work, and heads are fitted side by side.
 
-First the pooling is chosen, then weight decay, dropout and class weights, all of them with few hidden units, which rank them
-as many do in a quarter of the time; then heads without hidden units, and the best once more with as many as usual. Heads are
-ranked on plain films and one augmented view and after few passes; the best of them is fitted in full afterwards.
+Scouts, heads with few hidden units, find the pooling first, then weight decay, dropout and class weights, in a quarter of the
+time that heads as wide as usual would take. What they find is then tried as wide as usual, beside heads without hidden units.
+All are ranked on plain films and one augmented view and after few passes; the best is fitted in full afterwards. Scouts are not
+taken themselves: fitted in full, 32 units had an AUROC of 0.9984 by patient, 64 of 0.9987 and 128 of 0.9987 (5,216 films,
+EfficientNet-Lite0, mean of two to four starts), and by acquisition batch 0.9950, 0.9954 and 0.9955.
 """
 
 from collections.abc import Sequence
@@ -27,7 +29,8 @@ from training.material import Material
 from training.stack import Candidate
 
 RULE: Final = (
-    "highest mean of the AUROC by patient and, where there are batches, by batch, to four digits; of equals the smaller"
+    "highest mean of the AUROC by patient and, where there are batches, by batch, to four digits, among heads as wide as usual "
+    "or without hidden units; of equals the smaller"
 )
 
 _EPOCHS: Final = (
@@ -73,20 +76,22 @@ class Trial:
 
 @dataclass(frozen=True)
 class Search:
-    """What was tried, in order, on so many views of each film and after so many passes at most."""
+    """What was tried, in order, on so many views of each film and after so many passes at most; the first are scouts."""
 
     trials: tuple[Trial, ...]
     views: int
     epochs: int
+    scouts: int = 0
 
     @property
     def best(self) -> Trial:
-        return max(self.trials, key=lambda trial: (trial.score, -_size(trial.candidate)))
+        return max(self.trials[self.scouts :], key=lambda trial: (trial.score, -_size(trial.candidate)))
 
     def as_json(self) -> dict[str, Any]:
         """For the report."""
         return {
             "rule": RULE,
+            "scouts": self.scouts,
             "views": self.views,
             "epochs": self.epochs,
             "best": self.trials.index(self.best),
@@ -125,12 +130,12 @@ def search_heads(config: RunConfig, material: Material, folds: Sequence[Split], 
     with progress_bar(console, "Trying heads") as advance:
         count = len(poolings) + len(_variations(narrow)) + len(_without_hidden_units(narrow)) + 1
         trials = trier.try_all(poolings, advance, count)
-        chosen = _best(trials)
-        trials += trier.try_all(_variations(chosen), advance, count)
-        best = _best(trials)
-        wide = best._replace(head=replace(best.head, width=config.head.width))
-        trials += trier.try_all([*_without_hidden_units(chosen), wide], advance, count)
-    search = Search(tuple(trials), views, training.epochs)
+        pooled = _best(trials)
+        trials += trier.try_all(_variations(pooled), advance, count)
+        scouts, found = len(trials), _best(trials)
+        wide = found._replace(head=replace(found.head, width=config.head.width))
+        trials += trier.try_all([wide, *_without_hidden_units(pooled)], advance, count)
+    search = Search(tuple(trials), views, training.epochs, scouts)
     console.print(search.table())
     console.print(f"Taken: the {RULE}. It is fitted in full now.", soft_wrap=True)
     return search
