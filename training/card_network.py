@@ -56,7 +56,7 @@ def search(found: Mapping[str, Any] | None) -> str:
         rows.append("| " + " | ".join(map(str, cells)) + " |")
     return (
         f"## Heads that were tried\n\nOn the plain film and {found['views']} augmented view of each image, for at most "
-        f"{found['epochs']} passes; the first {found['scouts']} only found out settings for the others, of which the best, in bold, "
+        f"{found['epochs']} passes; the first {found['scouts']} found settings for the others, of which the best, in bold, "
         f"was then fitted in full. Taken: the {found['rule']}.\n\n"
         + "\n".join(rows)
         + f"\n\nThe head was chosen among {len(trials)} by its score on the same patients and batches that the numbers of "
