@@ -103,8 +103,8 @@ def quality_table(found: Mapping[str, Any]) -> str:
         rows.append((f"the recipe, {scaling}, best epoch on the films that judge", best["epoch"], _auroc(best)))
     text = (
         f"Fitted on {found['films_fitted_on']:,} films, judged on {found['films_held_out']:,} of other patients; 95 % "
-        "intervals by patient. Of the recipe what it ends with counts, of the better scaling; its best epoch was chosen on the very "
-        "films that judge it."
+        "intervals by patient. Of the recipe what it ends with counts, of the better scaling; its best epoch was chosen on the "
+        "very films that judge it."
     )
     head = ("", "epoch", "AUROC")
     return f"## Quality, EfficientNet-Lite0 for both\n\n{text}\n\n{table(head, rows)}"
