@@ -18,6 +18,7 @@ from models.head import DenseHead, select_pooling
 from models.heatmap import head_heatmap
 from models.network_input import network_input
 from models.prediction import Prediction, deciding_points, take_verdict
+from models.process import one_thread_for_a_product
 from models.radiograph import Radiograph
 from models.refusal import Refusal
 
@@ -31,6 +32,7 @@ class Predictor:
 
     def __init__(self, bundle: Bundle, *, engine: str = "auto") -> None:
         """Raises BundleError or WeightsError where a part is missing, or does not fit."""
+        one_thread_for_a_product()
         self.bundle = bundle
         self._head = load_head(bundle)
         self._gate = load_gate(bundle)

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable
 from typing import Final, NoReturn
 
+from threadpoolctl import threadpool_limits
+
 _ALLOCATIONS: Final = 1_000_000
 _M_MMAP_THRESHOLD: Final = -3  # of malloc.h
 _LARGE: Final = 128 * 1024
@@ -39,3 +41,12 @@ def give_back_memory() -> None:
     library = ctypes.CDLL(None)
     if hasattr(library, "mallopt"):
         library.mallopt(_M_MMAP_THRESHOLD, _LARGE)
+
+
+def one_thread_for_a_product() -> None:
+    """Let NumPy compute each product of matrices in this process on the thread that asks for it.
+
+    Those of one film are too small to gain by threads, which wait for each other and for the engine's: without them, eight
+    callers get half as many films again (`python -m benchmarks.serving`).
+    """
+    threadpool_limits(1, user_api="blas")
