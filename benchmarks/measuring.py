@@ -30,6 +30,7 @@ PACKAGES: Final = (
     "scipy",
     "scikit-learn",
     "pillow",
+    "opencv-python-headless",
     "pydicom",
     "streamlit",
 )

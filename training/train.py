@@ -24,7 +24,16 @@ from training.validation import calibrate, operating_points
 if TYPE_CHECKING:
     from training.trained import Trained
 
-PACKAGES: Final = ("tensorflow", "keras", "openvino", "numpy", "scikit-learn", "pillow", "pydicom")
+PACKAGES: Final = (
+    "tensorflow",
+    "keras",
+    "openvino",
+    "numpy",
+    "scikit-learn",
+    "pillow",
+    "opencv-python-headless",
+    "pydicom",
+)
 
 
 def train(config: RunConfig, gathered: Gathered, engine: Engine, console: Console) -> Path:
