@@ -33,7 +33,7 @@ def test_a_quick_benchmark_writes_its_numbers(tmp_path: Path) -> None:
     assert augmentation.main(["--quick", "--json", str(target)]) == 0
     found = json.loads(target.read_text(encoding="utf-8"))
     assert {"command", "machine", "versions", "quick", "milliseconds_per_view", "preparation_share"} <= set(found)
-    assert found["milliseconds_per_view"]["ours, Pillow and NumPy"] > 0
+    assert found["milliseconds_per_view"]["ours, OpenCV and NumPy"] > 0
     assert found["quick"]
 
 
