@@ -1,7 +1,7 @@
 """Does depth hurt where there are no shortcuts? Figures 1, 4, 6 and 7 of He et al. 2015 (doi:10.1109/CVPR.2016.90), small.
 
     python -m benchmarks.degradation --data mnist=mnist.npz --data fashion --out runs/degradation
-    python -m benchmarks.degradation --data films=chest_xray/train --full-size --depths 20 56 --seeds 1 --out runs/films
+    python -m benchmarks.degradation --data films=chest_xray/train --full-size --seeds 1 --out runs/films
     python -m benchmarks.degradation --data fashion --quick --json degradation.json     that it runs, and no result
     python -m benchmarks.degradation --data fashion --out runs/longer --depths 20 56 110 --steps 4000 --full-size
 
@@ -10,8 +10,9 @@ rate 0.1 divided by 10 after half and three quarters of the steps), without augm
 one fixed set of pictures: so few that 400 steps are fifty epochs. Over the first quarter of the steps the rate rises from 0, as
 the paper needs for its 110 layers; so few steps as these need it for 56. Pictures are halved to 14×14 (films: 32×32) unless
 told otherwise, a quarter of the time; those still larger than 32×32 are halved by the first convolution. At depths 20 and 56, two
-data sets and three seeds take 23 minutes of processor time, the films half an hour for one seed. Each finished run is a file in
-the output folder and is not made again; the table, `summary.json` and the figures are of all runs in it.
+data sets and three seeds take 23 minutes of processor time, the films at all depths three quarters of an hour for one seed. Each
+finished run is a file in the output folder and is not made again; the table, `summary.json` and the figures are of all runs in
+it.
 """
 
 import argparse
