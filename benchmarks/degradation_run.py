@@ -12,9 +12,7 @@ from models.residual import cifar_resnet
 from training.scratch_loop import WarmUp
 
 BATCH: Final = 128
-LARGEST_SIDE: Final = (
-    32  # of the paper's pictures; the first convolution halves larger ones, whose maps are then as theirs
-)
+LARGEST_SIDE: Final = 32  # as in the paper; the first convolution halves larger pictures
 MEASURED: Final = 512  # pictures that gradients and responses are measured on
 
 

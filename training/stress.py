@@ -83,8 +83,7 @@ def stress(
         BundleError, WeightsError, ValueError: with a sentence that says what to do.
     """
     spec, entries = bundle.spec, manifest.select("test") or learnable(manifest)
-    fingerprint = replace(manifest, entries=entries).fingerprint
-    seen = fingerprint == spec.data["fingerprint"]
+    seen = (fingerprint := replace(manifest, entries=entries).fingerprint) == spec.data["fingerprint"]
     running = load_engine(get_backbone(spec.backbone.id), backbone_weights(bundle), engine=engine)
     films = draw_sample(manifest.root, entries, spec.labels, sample, seed=seed, size=running.backbone.input_size)
     if seen:
