@@ -29,9 +29,9 @@ from models.backbones.weights import find_weights
 from models.engines import Engine, load_engine
 from models.quiet import import_keras_quietly
 from training.config import AugmentationConfig
-from training.embed import prepared_views
-from training.manifest import read_manifest
-from training.views import Film, augment
+from training.data.manifest import read_manifest
+from training.embedding.embed import prepared_views
+from training.embedding.views import Film, augment
 
 _BATCH: Final = 32
 _CONFIG: Final = AugmentationConfig()

@@ -29,8 +29,8 @@ from models.files import write_atomically
 from models.progress import progress_bar
 from models.quiet import import_keras_quietly
 from models.radiograph import read_radiograph
-from training.folds import grouped_folds, leave_batch_out
-from training.manifest import Entry, read_manifest
+from training.data.folds import grouped_folds, leave_batch_out
+from training.data.manifest import Entry, read_manifest
 
 SEED: Final = 2015
 FILMS_PER_BATCH: Final = 32

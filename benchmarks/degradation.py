@@ -33,7 +33,7 @@ from benchmarks.pictures import halve, read_fashion_mnist, read_films
 from models.files import write_atomically
 from models.progress import progress_bar
 from models.quiet import import_keras_quietly
-from training.mnist import Pictures, read_mnist
+from training.digits.mnist import Pictures, read_mnist
 
 KINDS: Final = {"plain": "none", "residual": "padding"}
 DATA: Final[dict[str, Callable[[Path | None], Pictures]]] = {

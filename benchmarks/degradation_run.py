@@ -9,7 +9,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from models.residual import cifar_resnet
-from training.scratch_loop import WarmUp
+from training.backbone.scratch_loop import WarmUp
 
 BATCH: Final = 128
 LARGEST_SIDE: Final = 32  # as in the paper; the first convolution halves larger pictures

@@ -28,11 +28,11 @@ from models.files import cache_folder, write_atomically
 from models.progress import progress_bar
 from models.quiet import import_keras_quietly
 from models.radiograph import read_radiograph
-from training.cache import EmbeddingCache
-from training.leak_gate import draw_pairs
-from training.leaks import LeakPair, Leaks, find_leaks
-from training.manifest import Entry, Manifest, read_manifest
-from training.perceptual_hash import perceptual_hash, pixels_sha256
+from training.data.leak_gate import draw_pairs
+from training.data.leaks import LeakPair, Leaks, find_leaks
+from training.data.manifest import Entry, Manifest, read_manifest
+from training.data.perceptual_hash import perceptual_hash, pixels_sha256
+from training.embedding.cache import EmbeddingCache
 
 SEED: Final = 2015
 PLANTED: Final = 50  # of each kind
@@ -110,7 +110,7 @@ def plant(data: Path, root: Path) -> tuple[Path, list[Plant]]:
 def search(manifest: Manifest, cache: Path) -> tuple[Leaks, float]:
     """What is found, and in how many seconds once the backbone is there."""
     import_keras_quietly()
-    from training.gathering import plain_embedder
+    from training.embedding.embed_folder import plain_embedder
 
     backbone = get_backbone("efficientnet_lite0")
     engine = load_engine(backbone, find_weights(backbone))

@@ -25,9 +25,9 @@ from models.head import HeadConfig
 from models.progress import progress_bar
 from models.quiet import import_keras_quietly
 from training.config import AugmentationConfig, HeadTraining, RunConfig
-from training.folds import grouped_folds, grouped_hold_out
-from training.manifest import read_manifest
-from training.material import Material, class_indices
+from training.data.folds import grouped_folds, grouped_hold_out
+from training.data.manifest import read_manifest
+from training.embedding.embedded_films import Material, class_indices
 
 REPEATS: Final = 20
 SET_ASIDE: Final = 0.3
@@ -69,8 +69,8 @@ def embedded(folder: Path, cache: Path, console: Console) -> Material:
     from models.backbones import get_backbone
     from models.backbones.weights import find_weights
     from models.engines import load_engine
-    from training.cache import EmbeddingCache
-    from training.embed import embed
+    from training.embedding.cache import EmbeddingCache
+    from training.embedding.embed import embed
 
     backbone = get_backbone(BACKBONE)
     engine = load_engine(backbone, find_weights(backbone))
@@ -84,8 +84,8 @@ def embedded(folder: Path, cache: Path, console: Console) -> Material:
 
 def repeat(material: Material, seed: int) -> dict[str, Any]:
     """Choose on some patients, measure on the others."""
-    from training.fitting import fit_heads
-    from training.validation import Judged, calibrate, operating_points
+    from training.heads.fit_folds import fit_heads
+    from training.heads.validation import Judged, calibrate, operating_points
 
     truth, patients = material.truth, material.patients
     learn, aside = grouped_hold_out(truth, patients, fraction=SET_ASIDE, seed=seed)

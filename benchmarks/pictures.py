@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from models.radiograph import read_radiograph
-from training.manifest import read_manifest
-from training.mnist import Pictures, as_pictures
+from training.data.manifest import read_manifest
+from training.digits.mnist import Pictures, as_pictures
 
 FASHION_MNIST: Final = Path("/usr/share/datasets/fashion-mnist")
 """Where Debian's package `dataset-fashion-mnist` puts its files."""

@@ -33,10 +33,10 @@ from models.predictor import Predictor, backbone_weights, load_head
 from models.quiet import import_keras_quietly
 from models.radiograph import read_radiograph
 from models.screening import judge_files
-from training.cache import EmbeddingCache
 from training.config import AugmentationConfig
-from training.embed import embed
-from training.manifest import read_manifest
+from training.data.manifest import read_manifest
+from training.embedding.cache import EmbeddingCache
+from training.embedding.embed import embed
 
 _SIDE: Final = 224
 _KERAS_BATCH: Final = 32

@@ -31,11 +31,11 @@ from benchmarks.training_speed import Trainer
 from models.backbones import get_backbone
 from models.backbones.weights import find_weights, load_weights
 from models.quiet import import_keras_quietly
-from training.bootstrap import Estimate
-from training.folds import grouped_hold_out
-from training.manifest import Entry, read_manifest
-from training.material import class_indices
-from training.metrics import binary_metrics
+from training.data.folds import grouped_hold_out
+from training.data.manifest import Entry, read_manifest
+from training.embedding.embedded_films import class_indices
+from training.metrics.bootstrap import Estimate
+from training.metrics.classification import binary_metrics
 
 SEED: Final = 2015
 HELD_OUT_SHARE: Final = 0.2

@@ -53,12 +53,12 @@ def test_imports_go_one_way(room):
 @pytest.mark.parametrize(
     ("room", "statement"),
     [
-        ("models", "import training.head"),
+        ("models", "import training.heads.fit"),
         ("models", "from app import drawing"),
-        ("models", "def late():\n    from training.head import fit"),
+        ("models", "def late():\n    from training.heads.fit import fit"),
         ("models", "import importlib\nimportlib.import_module('app.main')"),
         ("training", "import streamlit as st"),
-        ("app", "from training.manifest import read_folder"),
+        ("app", "from training.data.manifest import read_folder"),
         ("app", "from ..training import head"),
     ],
 )

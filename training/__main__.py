@@ -21,9 +21,9 @@ from models.backbones.weights import WeightsError, fetch_weights, keras_cache
 from models.bundle import BundleError
 from models.process import run_command
 from models.progress import progress_bar
-from training.digits_command import add_digits
+from training.data.patients import DatasetError
+from training.digits.command import add_digits
 from training.judging_commands import add_evaluate, add_stress
-from training.patients import DatasetError
 from training.train_command import add_train
 
 OK, WRONG_USAGE, INTERRUPTED = 0, 2, 130

@@ -140,7 +140,7 @@ class RunConfig:
         scratch: train the backbone from a random start, without published weights; None: it is frozen.
         overwrite: replace a bundle of this name.
         regroup: where films or patients would stand on both sides of a split, merge and take out; off: refuse the folder.
-        patient_regex, patients_csv: where patients come from, see `training.manifest.read_manifest`.
+        patient_regex, patients_csv: where patients come from, see `training.data.manifest.read_manifest`.
         runs: folder for what a person may want to look at but no bundle may hold, such as the contact sheet.
         cache: folder of embeddings.
         tensorboard: folder for TensorBoard's logs; None: none.

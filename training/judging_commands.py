@@ -9,8 +9,8 @@ from rich.console import Console
 from models.bundle import Bundle, load_bundle
 from models.quiet import import_keras_quietly
 from training.config import RunConfig
-from training.folder import read_folder_for
-from training.manifest import Manifest
+from training.data.folder import read_folder_for
+from training.data.manifest import Manifest
 from training.options import add_cache, add_engine, add_into_card, add_patients
 
 _EVALUATE: Final = """\
@@ -97,10 +97,10 @@ def add_stress(parser: argparse.ArgumentParser) -> None:
 
 def _evaluate(options: argparse.Namespace) -> int:
     # Only here: scikit-learn takes a second to import.
-    from training.amend import amend_card, external_result
-    from training.comparison import read_earlier
-    from training.evaluate import Task, evaluate
-    from training.subgroups import find_columns
+    from training.evaluation.evaluate import Task, evaluate
+    from training.metrics.comparison import read_earlier
+    from training.metrics.subgroups import find_columns
+    from training.reports.amend_bundle import amend_card, external_result
 
     console, bundle = Console(), load_bundle(options.name)
     earlier = read_earlier(options.compare) if options.compare else None
@@ -119,8 +119,8 @@ def _stress(options: argparse.Namespace) -> int:
     manifest = _read_folder_for(bundle, options, console)
     with console.status("Loading TensorFlow …"):
         import_keras_quietly()
-        from training.amend import amend_card
-        from training.stress import stress
+        from training.reports.amend_bundle import amend_card
+        from training.stress.stress import stress
     out = options.out or RunConfig.runs / options.name / "stress"
     report = stress(
         bundle,

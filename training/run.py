@@ -21,22 +21,22 @@ from models.gate import Gate
 from models.head import DenseHead
 from models.prediction import OperatingPoint
 from models.progress import progress_bar
-from training.amend import write_report
-from training.assessment import Assessment, assess
-from training.bootstrap import DRAWS
-from training.cache import EmbeddingCache
 from training.config import RunConfig
-from training.figures import draw_judged
-from training.folder import read_notes
-from training.head import FittedHead
-from training.judge import judge
-from training.leaks import Leaks
-from training.manifest import Manifest
-from training.material import learnable
-from training.plots import plot_learning_curves
-from training.search import Search
-from training.validation import Judged, Metrics, calibration_gain
-from training.wording import metrics_json, metrics_table
+from training.data.folder import read_notes
+from training.data.leaks import Leaks
+from training.data.manifest import Manifest
+from training.embedding.cache import EmbeddingCache
+from training.embedding.embedded_films import learnable
+from training.evaluation.judge_films import judge
+from training.heads.fit import FittedHead
+from training.heads.search import Search
+from training.heads.validation import Judged, Metrics, calibration_gain
+from training.metrics.assessment import Assessment, assess
+from training.metrics.bootstrap import DRAWS
+from training.reports.amend_bundle import write_report
+from training.reports.figures import draw_judged
+from training.reports.plots import plot_learning_curves
+from training.reports.wording import metrics_json, metrics_table
 
 DEFAULT_OPERATING_POINT = "balanced"
 LOCK_FILE: Final = Path(__file__).parents[1] / "requirements.lock"
@@ -161,7 +161,7 @@ def _report(run: Run, found: Findings) -> dict[str, Any]:
         "leave_batch_out": {"scores": list(run.batches), "mean_auroc": _mean_auroc(run.batches)} if run.batches else None,
         "test_split": metrics_json(found.test_split.metrics) if found.test_split else None,
         "test_confusion": found.test_split.confusion.tolist() if found.test_split else None,
-        "robustness": None,  # a stress test's result and that of an evaluation come later, see `training.amend`
+        "robustness": None,  # a stress test's result and that of an evaluation come later, see `training.reports.amend_bundle`
         "external": None,
         "notes": read_notes(run.config),
         "set_aside": [{"file": str(one.path), "code": one.code} for one in manifest.set_aside],

@@ -13,16 +13,16 @@ from rich.console import Console
 from models.engines import Engine
 from models.quiet import import_keras_quietly
 from training.config import RunConfig
-from training.fitting import fit_heads
-from training.folder import choose_positive
-from training.gate import fit_gate
-from training.gathering import Gathered
+from training.data.folder import choose_positive
+from training.embedding.embed_folder import Gathered
+from training.heads.fit_folds import fit_heads
+from training.heads.gate import fit_gate
+from training.heads.search import Search, search_heads
+from training.heads.validation import calibrate, operating_points
 from training.run import Run, save_run
-from training.search import Search, search_heads
-from training.validation import calibrate, operating_points
 
 if TYPE_CHECKING:
-    from training.trained import Trained
+    from training.backbone.trained_backbone import Trained
 
 PACKAGES: Final = (
     "tensorflow",
@@ -87,8 +87,8 @@ def _train_backbone(config: RunConfig, gathered: Gathered, engine: Engine, conso
     """Train the backbone together with its head; that takes TensorFlow, which a frozen one does without."""
     with console.status("Loading TensorFlow …"):
         import_keras_quietly()
-        from training.scratch import trained_from_scratch
-        from training.tuned import fine_tuned_head
+        from training.backbone.fine_tuned_head import fine_tuned_head
+        from training.backbone.from_scratch import trained_from_scratch
     split = gathered.splits[0]
     if gathered.material is None:
         return trained_from_scratch(config, gathered.manifest, split, console)

@@ -8,12 +8,12 @@ from rich.console import Console
 
 from models.bundle import BUNDLES_VARIABLE
 from models.head import HeadConfig
+from training.backbone.scratch_options import add_scratch, scratch_training
 from training.config import AugmentationConfig, HeadTraining, RunConfig
-from training.folder import read_folder
-from training.gathering import gather
+from training.data.folder import read_folder
+from training.embedding.choose_engine import ready_engine
+from training.embedding.embed_folder import gather
 from training.options import add_backbone, add_cache, add_data, add_head
-from training.ready import ready_engine
-from training.scratch_options import add_scratch, scratch_training
 
 _TRAIN: Final = """\
 Make a bundle: every image passes once through a frozen backbone, and a small head learns from what comes out. How good

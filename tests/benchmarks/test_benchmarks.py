@@ -39,7 +39,7 @@ def test_a_quick_benchmark_writes_its_numbers(tmp_path: Path) -> None:
 
 def test_films_are_the_same_each_time_and_no_two_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from benchmarks.films import film_folder
-    from training.manifest import read_manifest
+    from training.data.manifest import read_manifest
 
     digests = []
     for name in ("one", "two"):

@@ -1,0 +1,168 @@
+"""The second phase: what may move moves, what may not does not, and what is saved is what was trained."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from rich.console import Console
+
+from models.backbones import get_backbone
+from models.backbones.weights import WeightsFile
+from models.bundle import BUNDLES_VARIABLE
+from models.engines import Engine
+from models.files import digest
+from models.head import HeadConfig
+from models.network import FeatureExtractor, build_feature_extractor
+from models.predictor import Predictor
+from models.radiograph import read_radiograph
+from tests.training.conftest import Workshop
+from tests.training.films import write_published
+from training.backbone.fine_tune import block_names, unfreeze
+from training.backbone.fine_tuned_head import fine_tuned_head
+from training.config import HeadTraining, RunConfig
+from training.data.manifest import read_manifest
+from training.embedding.cache import EmbeddingCache
+from training.embedding.embed_folder import divide, embed_folder
+from training.embedding.embedded_films import Material
+from training.heads.fit import FittedHead
+
+LITE = get_backbone("efficientnet_lite0")
+BLOCKS = 2
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What the second phase gave, with all that is needed to check it; the extractor has the weights that were saved."""
+
+    root: Path
+    material: Material
+    extractor: FeatureExtractor
+    fit: NDArray[np.int64]
+    held_out: NDArray[np.int64]
+    logits: NDArray[np.float32]
+    fitted: FittedHead
+    weights: WeightsFile
+    seen: Material
+
+
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory: pytest.TempPathFactory, engine: Engine) -> Tuned:
+    """The last two blocks, fine-tuned on the plain films of 24 images."""
+    root = write_published(tmp_path_factory.mktemp("few"), images=12)
+    places = tmp_path_factory.mktemp("places")
+    training = HeadTraining(learning_rate=0.01, epochs=3)
+    config = RunConfig(
+        root,
+        "tuned",
+        places / "cache",
+        views=0,
+        fine_tune=BLOCKS,
+        runs=places / "runs",
+        head=HeadConfig(width=8),
+        head_training=training,
+    )
+    manifest, console = read_manifest(root), Console(quiet=True)
+    material = embed_folder(config, manifest, engine, EmbeddingCache.of(engine, config.cache), console)
+    (split,) = divide(config, manifest)
+    logits, fitted, running, seen = fine_tuned_head(config, manifest, material, split, engine, console)
+    fit, held_out = split
+    extractor = build_feature_extractor(LITE, running.weights)
+    return Tuned(root, material, extractor, fit, held_out, logits, fitted[0], running.weights, seen)
+
+
+def block(name: str) -> str:
+    return name.split("_")[0]
+
+
+def test_only_the_last_blocks_move_and_no_batch_normalisation(tuned: Tuned, extractor: FeatureExtractor) -> None:
+    chosen = set(block_names(extractor.features)[-BLOCKS:])
+    assert len(chosen) == BLOCKS
+    moved = set()
+    for before, after in zip(extractor.features.layers, tuned.extractor.features.layers, strict=True):
+        pairs = list(zip(before.get_weights(), after.get_weights(), strict=True))
+        if any(not np.array_equal(old, new) for old, new in pairs):
+            moved.add(before.name)
+    expected = {
+        layer.name
+        for layer in extractor.features.layers
+        if layer.weights and block(layer.name) in chosen and not isinstance(layer, keras.layers.BatchNormalization)
+    }
+    assert moved == expected
+    assert moved
+
+
+def test_held_out_patients_are_others_than_the_learnt_ones(tuned: Tuned) -> None:
+    patients = np.array(tuned.material.patients)
+    assert not set(patients[tuned.fit]) & set(patients[tuned.held_out])
+    assert sorted([*tuned.fit, *tuned.held_out]) == list(range(24))
+    assert set(tuned.material.truth[tuned.held_out]) == {0, 1}
+
+
+def test_only_held_out_images_have_logits(tuned: Tuned) -> None:
+    assert np.isfinite(tuned.logits[tuned.held_out]).all()
+    assert np.isnan(tuned.logits[tuned.fit]).all()
+
+
+def test_the_saved_weights_are_those_that_were_trained(tuned: Tuned) -> None:
+    assert tuned.weights.source == "fine-tuned"
+    assert tuned.weights.sha256 == digest(tuned.weights.path)
+    frozen = tuned.material.pooled("mean")
+    for index in tuned.held_out:
+        path = tuned.root / tuned.material.entries[index].path
+        pixels = tuned.extractor.resize(read_radiograph(path).pixels[None, :, :, None])
+        feature_map = np.asarray(tuned.extractor.features(pixels))
+        embedding = feature_map.mean(axis=(1, 2))
+        np.testing.assert_allclose(tuned.fitted.head.logits(embedding)[0], tuned.logits[index], atol=1e-3)
+        assert np.abs(embedding[0] - frozen[index, 0]).max() > 1e-4, "the backbone did learn"
+
+
+def test_losses_tell_of_every_epoch(tuned: Tuned) -> None:
+    training, validation = tuned.fitted.losses
+    assert 1 <= tuned.fitted.epochs <= len(training) == len(validation)
+
+
+@pytest.mark.parametrize("backbone", ["efficientnet_lite0", "resnet50", "densenet121"])
+def test_blocks_are_counted_from_the_end(backbone: str) -> None:
+    features = build_feature_extractor(get_backbone(backbone), None).features
+    names = block_names(features)
+    assert len(names) == len(set(names)) > 10
+    trained = unfreeze(features, 1)
+    assert trained
+    assert all(name.startswith(f"{names[-1]}_") for name in trained)
+    assert not any(isinstance(features.get_layer(name), keras.layers.BatchNormalization) for name in trained)
+    everything = unfreeze(features, len(names))
+    assert set(trained) < set(everything)
+    for blocks in (0, len(names) + 1):
+        with pytest.raises(ValueError, match=f"from 1 to {len(names)}.*Received: {blocks}"):
+            unfreeze(features, blocks)
+
+
+def test_a_fine_tuned_bundle_stands_alone(workshop: Workshop, films: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran = workshop.train(films, "fine_tuned", "--fine-tune", 1, "--views", 0)
+    assert ran.status == 0, ran.err
+    bundle, report = workshop.load("fine_tuned"), workshop.report("fine_tuned")
+    assert bundle.spec.backbone.source == "fine-tuned"
+    assert bundle.backbone_file == bundle.folder / "backbone.weights.h5"
+    assert bundle.spec.backbone.weights_sha256 == digest(bundle.folder / "backbone.weights.h5")
+    judged = report["out_of_fold"]["auroc"]
+    assert 6 <= judged["n"] <= 14, "a fifth of 48"
+    assert np.sum(report["confusion"]) == judged["n"]
+    assert report["leave_batch_out"] is None
+    assert "Judged on the patients that fine-tuning held out" in workshop.card("fine_tuned")
+    monkeypatch.setenv(BUNDLES_VARIABLE, str(workshop.bundles))
+    radiographs = [read_radiograph(path) for label in ("NORMAL", "PNEUMONIA") for path in (films / label).iterdir()]
+    probability = np.array([one.probability("PNEUMONIA") for one in Predictor.load("fine_tuned").predict(radiographs)])
+    assert (probability[24:][:, None] > probability[:24]).mean() > 0.8
+
+
+def test_too_many_blocks_are_refused_before_anything_is_embedded(
+    workshop: Workshop, films: Path, tmp_path: Path
+) -> None:
+    ran = workshop.train(films, "too_deep", "--fine-tune", 99, "--cache", tmp_path / "cache")
+    assert ran.status == 2
+    assert "--fine-tune must be from 1 to" in ran.err
+    assert not list((tmp_path / "cache").rglob("*.npz"))
+    assert not (workshop.bundles / "too_deep").exists()

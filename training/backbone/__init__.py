@@ -1,0 +1,1 @@
+"""Where the backbone itself learns: fine-tuned, or from scratch. The only wing that needs TensorFlow."""

@@ -1,0 +1,99 @@
+"""A backbone that has learnt on the folder itself: saved, run by an engine, and judged by patients that it has not seen."""
+
+import tempfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from models.backbones import Backbone
+from models.backbones.weights import WeightsFile
+from models.engines import Engine, load_engine
+from models.files import digest
+from models.head import DenseHead
+from models.network import FeatureExtractor
+from models.progress import progress_bar
+from training.config import AugmentationConfig, RunConfig
+from training.data.manifest import Manifest
+from training.embedding.cache import EmbeddingCache
+from training.embedding.embed import embed
+from training.embedding.embedded_films import Material, class_indices, learnable
+from training.heads.fit import FittedHead
+
+
+class Trained(NamedTuple):
+    """What a run goes on with.
+
+    Attributes:
+        logits: `(n, classes)` of the films that judge, NaN elsewhere.
+        heads: the one head.
+        engine: with the trained backbone, whose weights lie in the run's folder.
+        material: the plain films as that backbone sees them.
+    """
+
+    logits: NDArray[np.float32]
+    heads: list[FittedHead]
+    engine: Engine
+    material: Material
+
+
+def take_over(
+    config: RunConfig,
+    manifest: Manifest,
+    held_out: NDArray[np.int64],
+    backbone: Backbone,
+    extractor: FeatureExtractor,
+    head: Any,
+    *,
+    source: str,
+    losses: tuple[list[float], list[float]],
+    best: int,
+    console: Console,
+) -> Trained:
+    """Save a backbone, embed the plain films with it, and judge those that were held out.
+
+    Args:
+        config, manifest: of the run.
+        held_out: indices into `learnable(manifest)`.
+        backbone: its place in the table of backbones.
+        extractor: with the trained weights.
+        head: the Keras head that was trained with it.
+        source: what the bundle says of the weights, "fine-tuned" or "from-scratch".
+        losses: by epoch, of films that were learnt and of films that were watched.
+        best: the epoch, from 1, whose weights these are.
+        console: where progress is shown.
+    """
+    weights = save_backbone(extractor, config.run_folder / "backbone.weights.h5", source=source)
+    engine = load_engine(backbone, weights, engine=config.engine)
+    entries = learnable(manifest)
+    with progress_bar(console, "Embedding plain films") as advance:
+        embeddings = embed(
+            engine,
+            manifest.root,
+            entries,
+            EmbeddingCache.of(engine, config.cache),
+            views=0,
+            augmentation=AugmentationConfig(),
+            seed=config.seed,
+            progress=advance,
+        )
+        advance(len(entries), len(entries))
+    patients = tuple(entry.patient for entry in entries)
+    material = Material(entries, class_indices(entries, manifest.labels), patients, embeddings)
+    trained = DenseHead.of(head)
+    logits = np.full((len(entries), len(manifest.labels)), np.nan, dtype=np.float32)
+    logits[held_out] = trained.logits(material.pooled(config.head.pooling)[held_out, 0])
+    return Trained(logits, [FittedHead(trained, best, losses)], engine, material)
+
+
+def save_backbone(extractor: FeatureExtractor, path: Path, *, source: str) -> WeightsFile:
+    """Write a backbone's weights whole, for an engine to run and for the bundle to carry."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
+        # Keras insists on the full suffix ".weights.h5", which a temporary name beside the file would not have.
+        temporary = Path(scratch) / path.name
+        extractor.weighted_layers.save_weights(str(temporary))
+        temporary.replace(path)
+    return WeightsFile(path, digest(path), source)

@@ -1,0 +1,1 @@
+"""`python -m training digits`: the small residual network on handwritten digits."""

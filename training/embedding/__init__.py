@@ -1,0 +1,1 @@
+"""Every film once through the frozen backbone: augmented views, the cache, embeddings."""

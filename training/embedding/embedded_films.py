@@ -1,0 +1,47 @@
+"""What a run works with once every image has been through the backbone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.head import select_pooling
+from training.data.manifest import Entry, Manifest
+
+
+@dataclass(frozen=True)
+class Material:
+    """Images that may be learnt from, with their embeddings.
+
+    Attributes:
+        entries: the images of the splits "train" and "val".
+        truth: `(n,)`, their class indices.
+        patients: `(n,)`.
+        embeddings: `(n, 1 + views, 2, d)`, the plain film first; mean and maximum of each feature map. `(n, 1 + views, 1, d)`
+            where only means are asked for.
+    """
+
+    entries: tuple[Entry, ...]
+    truth: NDArray[np.int64]
+    patients: tuple[str, ...]
+    embeddings: NDArray[np.float32]
+
+    def pooled(self, pooling: str) -> NDArray[np.float32]:
+        """The embeddings by one of `models.head.POOLINGS`: `(n, 1 + views, d)`, or twice as long for "both"."""
+        return select_pooling(self.embeddings, pooling)
+
+
+def learnable(manifest: Manifest) -> tuple[Entry, ...]:
+    """The entries that may be learnt from: everything but a test split."""
+    return (*manifest.select("train"), *manifest.select("val"))
+
+
+def class_indices(entries: Sequence[Entry], labels: Sequence[str]) -> NDArray[np.int64]:
+    """The class of each entry, `(n,)`, as its place in `labels`."""
+    return np.array([labels.index(entry.label) for entry in entries], dtype=np.int64)
+
+
+def balanced_weights(labels: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
+    """What an example of each class weighs, `(classes,)`, so that all classes weigh the same together."""
+    return np.asarray(len(labels) / (classes * np.bincount(labels, minlength=classes)))

@@ -1,0 +1,1 @@
+"""`python -m training evaluate`: a bundle on films from elsewhere."""

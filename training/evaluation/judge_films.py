@@ -1,0 +1,55 @@
+"""What a head says of images: through the same network, calibration and thresholds that the bundle carries."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.calibration import Calibration
+from models.engines import Engine
+from models.gate import Gate
+from models.head import DenseHead, select_pooling
+from training.config import AugmentationConfig
+from training.data.manifest import Entry
+from training.embedding.cache import EmbeddingCache
+from training.embedding.embed import embed
+from training.embedding.embedded_films import class_indices
+from training.heads.validation import Judged
+
+
+def judge(
+    engine: Engine,
+    head: DenseHead,
+    calibration: Calibration,
+    root: Path,
+    entries: Sequence[Entry],
+    cache: EmbeddingCache,
+    *,
+    pooling: str,
+    labels: tuple[str, ...],
+    positive: str | None,
+    gate: Gate | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Judged:
+    """Judge plain films that the head was not fitted on; embeddings that the cache has are not computed again.
+
+    With a gate its findings are noted; the probabilities are those that the head gives all the same.
+    """
+    pooled = embed(engine, root, entries, cache, views=0, augmentation=AugmentationConfig(), seed=0, progress=progress)
+    logits = head.logits(select_pooling(pooled[:, 0], pooling))
+    return Judged(
+        class_indices(entries, labels),
+        calibration.probabilities(logits),
+        [entry.patient for entry in entries],
+        labels,
+        positive,
+        Calibration.identity(len(labels)).probabilities(logits),
+        gate_codes(gate, select_pooling(pooled[:, 0], "mean")) if gate else None,
+    )
+
+
+def gate_codes(gate: Gate, embeddings: NDArray[np.float32]) -> NDArray[np.str_]:
+    """The code of the gate's finding on each embedding of `(n, d)`, "" for none."""
+    findings = [gate.finding(float(distance)) for distance in gate.distances(embeddings)]
+    return np.array([finding.code if finding else "" for finding in findings], dtype=np.str_)

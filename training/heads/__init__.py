@@ -1,0 +1,1 @@
+"""What learns on embeddings: heads fitted, searched, calibrated, given operating points and a gate."""

@@ -1,0 +1,105 @@
+"""Fitting the gate: the plane of the training films, and thresholds from films of patients that it had not seen."""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse.linalg import eigsh
+from threadpoolctl import threadpool_limits
+
+from models.gate import Gate, GateThresholds, plane_distances
+from training.data.folds import Split
+from training.metrics.bootstrap import bootstrap
+
+_COMPONENTS: Final = 32
+_SMALLEST_DEVIATION: Final = 1e-3
+_FILMS_AT_ONCE: Final = 1024
+
+# One film in a hundred of new patients is asked about in vain. A lower limit would catch a few more inverted films, and withhold
+# many more verdicts on films of the same hospital from another time (1.4 to 8.6 % at one in fifty; benchmarks/gate.py).
+_UNLIKE_QUANTILE: Final = 0.99
+
+# Photographs, drawings, text and noise lie at 7 times the first threshold and more, new patients' films at 3 times at most
+# (measured with the shipped bundle's backbone and data; benchmarks/gate.py).
+_NOT_A_RADIOGRAPH: Final = 4.0
+
+
+class FittedGate(NamedTuple):
+    """A gate, and what its thresholds rest on.
+
+    Attributes:
+        gate: the gate.
+        distances: of the held-out films, in the order of the folds: each from a plane that its patient took no part in.
+    """
+
+    gate: Gate
+    distances: NDArray[np.float64]
+
+
+def fit_gate(
+    embeddings: NDArray[np.float32], patients: Sequence[str], folds: Sequence[Split], *, seed: int
+) -> FittedGate:
+    """Fit the gate on plain films' embeddings `(n, d)`."""
+    origin = embeddings.mean(axis=0)
+    everything = _moments(embeddings, origin)
+    distances = []
+    for _, held_out in folds:
+        # The films of a fold are all but a few: what these add is taken away again.
+        mean, deviation, components, residual = _plane(everything.less(_moments(embeddings[held_out], origin)), origin)
+        distances.append(plane_distances(embeddings[held_out], mean, deviation, components) / residual)
+    judged = np.concatenate(distances)
+    unlike = float(np.quantile(judged, _UNLIKE_QUANTILE))
+    people = [patients[index] for _, held_out in folds for index in held_out]
+    thresholds = GateThresholds(unlike, _NOT_A_RADIOGRAPH * unlike, _false_alarms(judged > unlike, people))
+    return FittedGate(Gate(*_plane(everything, origin), thresholds), judged)
+
+
+class _Moments(NamedTuple):
+    """How many films, and the sums of their embeddings `(d,)` and of the products `(d, d)`, both about a common origin."""
+
+    films: int
+    total: NDArray[np.float32]
+    products: NDArray[np.float32]
+
+    def less(self, some: "_Moments") -> "_Moments":
+        """Of all films but some."""
+        return _Moments(self.films - some.films, self.total - some.total, self.products - some.products)
+
+
+def _moments(embeddings: NDArray[np.float32], origin: NDArray[np.float32]) -> _Moments:
+    size = embeddings.shape[1]
+    total, products = np.zeros(size, np.float32), np.zeros((size, size), np.float32)
+    for start in range(0, len(embeddings), _FILMS_AT_ONCE):
+        about = embeddings[start : start + _FILMS_AT_ONCE] - origin
+        total += about.sum(axis=0)
+        products += about.T @ about
+    return _Moments(len(embeddings), total, products)
+
+
+def _plane(
+    moments: _Moments, origin: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], float]:
+    """The principal components of standardised embeddings, with their mean, deviation and the mean squared distance."""
+    centre = moments.total / moments.films
+    scatter = moments.products / moments.films - np.outer(centre, centre)
+    deviation = np.sqrt(np.maximum(scatter.diagonal(), _SMALLEST_DEVIATION**2))
+    scatter /= deviation[:, None]
+    scatter /= deviation
+    # A plane through nearly as many films as it has directions would hold every one of them, and no new one.
+    count = max(1, min(_COMPONENTS, moments.films // 8))
+    with threadpool_limits(1):  # threads would spend longer waiting for each other than on these products
+        within, directions = eigsh(scatter, k=count, v0=np.ones(len(centre), np.float32))
+    components = np.ascontiguousarray(directions.T[::-1], dtype=np.float32)
+    # What of the spread is not within the plane.
+    residual = float(np.trace(scatter, dtype=np.float64) - within.sum())
+    return np.asarray(origin + centre, np.float32), deviation.astype(np.float32), components, residual
+
+
+def _false_alarms(flagged: NDArray[np.bool_], patients: Sequence[str]) -> tuple[float, float, float]:
+    share = bootstrap(
+        lambda weights: {"share": weights @ flagged / weights.sum(axis=1)},
+        patients,
+        proportions={"share": np.ones_like(flagged)},
+    )["share"]
+    return (share.value, share.low, share.high) if share else (0.0, 0.0, 1.0)

@@ -1,0 +1,1 @@
+"""Pure numbers, each with its interval: no file, no picture, no engine."""

@@ -1,0 +1,1 @@
+"""`python -m training stress`: a bundle on films that went through worse than its own."""
