@@ -18,9 +18,9 @@ from pathlib import Path
 from app.serving import BUNDLE_VARIABLE, ENGINE_VARIABLE
 from models.backbones.weights import WeightsError
 from models.bundle import BundleError, load_bundle
-from models.engines import ENGINES
+from models.engines.engine import ENGINES
 from models.predictor import backbone_weights
-from models.process import give_back_memory
+from models.system.process import give_back_memory
 
 WRONG_USAGE = 2
 LOOPBACK = ("127.0.0.1", "localhost", "::1")

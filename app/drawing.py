@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from html import escape
 
 from app.wording import NOTICE, interval_sentence, percent, verdict_sentence, zone_sentence
+from models.films.refusal import Refusal
 from models.prediction import INDETERMINATE, Prediction
-from models.refusal import Refusal
 
 
 def notice() -> str:

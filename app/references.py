@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from app.samples import read_sample, sample_label, sample_names
+from models.films.radiograph import read_radiograph
 from models.prediction import Prediction
 from models.predictor import Predictor
-from models.radiograph import read_radiograph
 from models.similar import most_similar
 
 _SIDE: Final = 240

@@ -10,12 +10,12 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
+from models.command_line.csv_table import csv_row, write_csv
+from models.films.radiograph import Radiograph, read_radiograph
+from models.films.refusal import Refusal, RefusedError
 from models.heatmap import overlay
 from models.prediction import INDETERMINATE, Prediction
 from models.predictor import Predictor
-from models.radiograph import Radiograph, read_radiograph
-from models.refusal import Refusal, RefusedError
-from models.table import csv_row, write_csv
 
 FILM_SIDE: Final = 1024
 """Pixels of the longer side at which a film is kept for display."""

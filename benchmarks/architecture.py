@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from models.quiet import import_keras_quietly
+from models.system.quiet import import_keras_quietly
 
 PAPER_MULTIPLY_ADDS: Final = {18: 1.8e9, 34: 3.6e9, 50: 3.8e9, 101: 7.6e9, 152: 11.3e9}
 PAPER_CIFAR_PARAMETERS: Final = {20: 0.27e6, 32: 0.46e6, 44: 0.66e6, 56: 0.85e6, 110: 1.7e6}
@@ -35,7 +35,7 @@ class Counts(NamedTuple):
 def main() -> int:
     """Print both tables."""
     import_keras_quietly()
-    from models.residual import cifar_resnet, resnet
+    from models.backbones.residual import cifar_resnet, resnet
 
     console = Console()
     for title, build, paper in (
@@ -53,7 +53,7 @@ def main() -> int:
 
 
 def count(network: Any) -> Counts:
-    """Count a Keras model of `models.residual`."""
+    """Count a Keras model of `models.backbones.residual`."""
     import keras
 
     weighted = [layer for layer in network.layers if isinstance(layer, (keras.layers.Conv2D, keras.layers.Dense))]

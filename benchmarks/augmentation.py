@@ -24,10 +24,10 @@ from rich.table import Table
 
 from benchmarks.films import film_folder, picture
 from benchmarks.measuring import run_benchmark
-from models.backbones import get_backbone
+from models.backbones.table import get_backbone
 from models.backbones.weights import find_weights
-from models.engines import Engine, load_engine
-from models.quiet import import_keras_quietly
+from models.engines.engine import Engine, load_engine
+from models.system.quiet import import_keras_quietly
 from training.config import AugmentationConfig
 from training.data.manifest import read_manifest
 from training.embedding.embed import prepared_views

@@ -23,12 +23,12 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from models.backbones import get_backbone
+from models.backbones.table import get_backbone
 from models.backbones.weights import find_weights
-from models.files import write_atomically
-from models.progress import progress_bar
-from models.quiet import import_keras_quietly
-from models.radiograph import read_radiograph
+from models.films.radiograph import read_radiograph
+from models.system.files import write_atomically
+from models.system.progress import progress_bar
+from models.system.quiet import import_keras_quietly
 from training.data.folds import grouped_folds, leave_batch_out
 from training.data.manifest import Entry, read_manifest
 
@@ -84,7 +84,7 @@ def pooled_maps(root: Path, entries: Sequence[Entry], console: Console) -> Mappi
     """The mean of each layer's map, `(films, channels)`."""
     import keras
 
-    from models.network import build_feature_extractor
+    from models.backbones.feature_extractor import build_feature_extractor
 
     backbone = replace(get_backbone("efficientnet_lite0"), taps=LAYERS)
     extractor = build_feature_extractor(backbone, find_weights(backbone))

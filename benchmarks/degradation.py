@@ -30,9 +30,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.pictures import halve, read_fashion_mnist, read_films
-from models.files import write_atomically
-from models.progress import progress_bar
-from models.quiet import import_keras_quietly
+from models.system.files import write_atomically
+from models.system.progress import progress_bar
+from models.system.quiet import import_keras_quietly
 from training.digits.mnist import Pictures, read_mnist
 
 KINDS: Final = {"plain": "none", "residual": "padding"}

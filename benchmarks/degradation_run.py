@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from models.residual import cifar_resnet
+from models.backbones.residual import cifar_resnet
 from training.backbone.scratch_loop import WarmUp
 
 BATCH: Final = 128

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from data_samples.writing import write_sample
-from models.files import cache_folder
-from models.radiograph import read_radiograph
+from models.films.radiograph import read_radiograph
+from models.system.files import cache_folder
 
 SIDE: Final = 224
 _SAMPLES: Final = Path(__file__).parents[1] / "data_samples"
@@ -60,8 +60,8 @@ def random_resnet50() -> Path:
     def write(folder: Path) -> None:
         import keras
 
-        from models.backbones import get_backbone
-        from models.network import build_feature_extractor
+        from models.backbones.feature_extractor import build_feature_extractor
+        from models.backbones.table import get_backbone
 
         keras.utils.set_random_seed(0)
         features = build_feature_extractor(get_backbone("resnet50"), None).features

@@ -27,12 +27,12 @@ from sklearn.datasets import load_sample_images
 from sklearn.metrics import roc_auc_score
 
 from models.bundle import load_bundle
-from models.files import write_atomically
-from models.network_input import network_input
+from models.films.network_input import network_input
+from models.films.radiograph import Radiograph, read_radiograph
+from models.films.refusal import Refusal
 from models.prediction import INDETERMINATE
 from models.predictor import Predictor, load_gate
-from models.radiograph import Radiograph, read_radiograph
-from models.refusal import Refusal
+from models.system.files import write_atomically
 
 FILMS: Final = 150
 CROPS: Final = 100

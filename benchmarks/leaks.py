@@ -21,13 +21,13 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from models.backbones import get_backbone
+from models.backbones.table import get_backbone
 from models.backbones.weights import find_weights
-from models.engines import load_engine
-from models.files import cache_folder, write_atomically
-from models.progress import progress_bar
-from models.quiet import import_keras_quietly
-from models.radiograph import read_radiograph
+from models.engines.engine import load_engine
+from models.films.radiograph import read_radiograph
+from models.system.files import cache_folder, write_atomically
+from models.system.progress import progress_bar
+from models.system.quiet import import_keras_quietly
 from training.data.leak_gate import draw_pairs
 from training.data.leaks import LeakPair, Leaks, find_leaks
 from training.data.manifest import Entry, Manifest, read_manifest

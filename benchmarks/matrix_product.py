@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.measuring import machine, run_benchmark
-from models.quiet import import_keras_quietly
+from models.system.quiet import import_keras_quietly
 
 SIZES: Final = (2048, 4096)
 _OPERATIONS: Final = 2  # a multiplication and an addition

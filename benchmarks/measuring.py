@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from models.files import write_atomically
+from models.system.files import write_atomically
 
 ROOT: Final = Path(__file__).parents[1]
 FILMS: Final = 5216

@@ -20,10 +20,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from models.files import cache_folder, write_atomically
 from models.head import HeadConfig
-from models.progress import progress_bar
-from models.quiet import import_keras_quietly
+from models.system.files import cache_folder, write_atomically
+from models.system.progress import progress_bar
+from models.system.quiet import import_keras_quietly
 from training.config import AugmentationConfig, HeadTraining, RunConfig
 from training.data.folds import grouped_folds, grouped_hold_out
 from training.data.manifest import read_manifest
@@ -66,9 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def embedded(folder: Path, cache: Path, console: Console) -> Material:
     """The films with two augmented views, as a training run embeds them."""
-    from models.backbones import get_backbone
+    from models.backbones.table import get_backbone
     from models.backbones.weights import find_weights
-    from models.engines import load_engine
+    from models.engines.engine import load_engine
     from training.embedding.cache import EmbeddingCache
     from training.embedding.embed import embed
 

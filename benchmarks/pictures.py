@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from models.radiograph import read_radiograph
+from models.films.radiograph import read_radiograph
 from training.data.manifest import read_manifest
 from training.digits.mnist import Pictures, as_pictures
 

@@ -27,12 +27,12 @@ from benchmarks.matrix_product import measure as measure_matrix_product
 from benchmarks.measuring import median_seconds, run_benchmark
 from benchmarks.training_speed import Trainer
 from models.bundle import Bundle, load_bundle
-from models.engines import Engine
-from models.network_input import network_input
+from models.command_line.screening import judge_files
+from models.engines.engine import Engine
+from models.films.network_input import network_input
+from models.films.radiograph import read_radiograph
 from models.predictor import Predictor, backbone_weights, load_head
-from models.quiet import import_keras_quietly
-from models.radiograph import read_radiograph
-from models.screening import judge_files
+from models.system.quiet import import_keras_quietly
 from training.config import AugmentationConfig
 from training.data.manifest import read_manifest
 from training.embedding.cache import EmbeddingCache
@@ -74,8 +74,9 @@ def keras_network(bundle: Bundle) -> Any:
     """The bundle's network in Keras: pixels `(n, 224, 224, 1)` → feature map and logits."""
     import keras
 
-    from models.backbones import get_backbone
-    from models.network import build_feature_extractor, build_network
+    from models.backbones.feature_extractor import build_feature_extractor
+    from models.backbones.table import get_backbone
+    from models.network import build_network
 
     extractor = build_feature_extractor(get_backbone(bundle.spec.backbone.id), backbone_weights(bundle))
     network = build_network(extractor, load_head(bundle).to_keras(bundle.spec.head), pooling=bundle.spec.head.pooling)

@@ -28,9 +28,9 @@ from benchmarks.films import film_folder
 from benchmarks.measuring import run_benchmark, run_measured
 from benchmarks.recipe import BATCH_SIZE, EPOCHS, SIDE, augmenter, build_recipe
 from benchmarks.training_speed import Trainer
-from models.backbones import get_backbone
+from models.backbones.table import get_backbone
 from models.backbones.weights import find_weights, load_weights
-from models.quiet import import_keras_quietly
+from models.system.quiet import import_keras_quietly
 from training.data.folds import grouped_hold_out
 from training.data.manifest import Entry, read_manifest
 from training.embedding.embedded_films import class_indices

@@ -24,7 +24,7 @@ from rich.console import Console
 
 from benchmarks.films import film_folder, random_resnet50
 from benchmarks.measuring import FILMS, run_benchmark
-from models.quiet import import_keras_quietly, quiet_logger
+from models.system.quiet import import_keras_quietly, quiet_logger
 
 EPOCHS: Final = 20
 BATCH_SIZE: Final = 32

@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.__main__ import RESULTS
 from benchmarks.measuring import BARS, FILMS, ROOT
-from models.files import write_atomically
+from models.system.files import write_atomically
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -18,9 +18,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from models.files import write_atomically
-from models.progress import progress_bar
-from models.quiet import import_keras_quietly
+from models.system.files import write_atomically
+from models.system.progress import progress_bar
+from models.system.quiet import import_keras_quietly
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     import_keras_quietly()
     import keras
 
-    from models.residual import resnet
+    from models.backbones.residual import resnet
 
     shape = (options.side, options.side, 3)
     networks = {

@@ -30,11 +30,11 @@ from rich.console import Console
 from benchmarks.films import mixed_folder
 from benchmarks.measuring import ROOT, memory_mb, run_benchmark
 from models.bundle import load_bundle
+from models.command_line.screening import judge_files
+from models.films.radiograph import read_radiograph
+from models.films.refusal import Refusal
 from models.prediction import Prediction
 from models.predictor import Predictor
-from models.radiograph import read_radiograph
-from models.refusal import Refusal
-from models.screening import judge_files
 
 THREADS: Final = 8
 UPLOADS: Final = 200

@@ -22,8 +22,8 @@ from rich.table import Table
 from benchmarks.films import film_folder, random_resnet50
 from benchmarks.measuring import FILMS, Measured, run_benchmark, run_measured
 from models.bundle import BUNDLES_VARIABLE
-from models.files import CACHE_VARIABLE, cache_folder
-from models.quiet import import_keras_quietly
+from models.system.files import CACHE_VARIABLE, cache_folder
+from models.system.quiet import import_keras_quietly
 
 QUICK_SIZES: Final = (96, 384)
 OTHER_HEAD: Final = ("--width", "64", "--dropout", "0.2", "--l2", "0.002")

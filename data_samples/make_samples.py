@@ -127,7 +127,7 @@ def row(what: str, values: list[tuple[float, float]]) -> None:
 def decoded(path: Path) -> np.ndarray:
     """A sample's pixels, as the product sees them."""
     sys.path.insert(0, str(HERE.parent))
-    from models.radiograph import read_radiograph
+    from models.films.radiograph import read_radiograph
 
     return read_radiograph(path).pixels
 
@@ -135,8 +135,8 @@ def decoded(path: Path) -> np.ndarray:
 def expected_results() -> dict[str, object]:
     """What the shipped bundle says of each sample."""
     sys.path.insert(0, str(HERE.parent))
+    from models.films.radiograph import read_radiograph
     from models.predictor import Predictor
-    from models.radiograph import read_radiograph
 
     predictions = Predictor.load(BUNDLE).predict([read_radiograph(HERE / group.file) for group in GROUPS])
     return {

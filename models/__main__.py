@@ -17,15 +17,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from models.backbones import BACKBONES, get_backbone
+from models.backbones.table import BACKBONES, get_backbone
 from models.backbones.weights import WeightsError
 from models.bundle import BundleError, list_bundles, load_bundle
-from models.engines import ENGINES
 from models.engines.converted import convert_backbone
+from models.engines.engine import ENGINES
 from models.export import SUFFIXES
 from models.prediction import POINT_NAMES
 from models.prevalence import check_prevalence
-from models.quiet import import_keras_quietly
+from models.system.quiet import import_keras_quietly
 
 OK, NO_DEVICE, WRONG_USAGE, SOME_REFUSED = 0, 1, 2, 3
 
@@ -107,7 +107,7 @@ def _add_predict(predict: argparse.ArgumentParser) -> None:
 
 
 def _predict(options: argparse.Namespace) -> int:
-    from models.screening import predict_paths
+    from models.command_line.screening import predict_paths
 
     if options.prevalence is not None:
         check_prevalence(options.prevalence)
@@ -154,7 +154,7 @@ def _list(_: argparse.Namespace) -> int:
 
 def _device(options: argparse.Namespace) -> int:
     import_keras_quietly()
-    from models.device import DeviceError, describe_device
+    from models.engines.device import DeviceError, describe_device
 
     try:
         print(describe_device(require_gpu=options.require_gpu))

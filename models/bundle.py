@@ -15,12 +15,12 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from models.backbones import get_backbone
+from models.backbones.table import get_backbone
 from models.calibration import Calibration
-from models.files import digest, fsync
 from models.gate import GATE_FILE, GateThresholds
 from models.head import HeadConfig
 from models.prediction import INDETERMINATE, OperatingPoint, check_points
+from models.system.files import digest, fsync
 
 SCHEMA_VERSION: Final = 3
 BUNDLES_VARIABLE: Final = "PNEUMOLENS_BUNDLES"

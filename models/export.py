@@ -12,11 +12,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from models.backbones import get_backbone
+from models.backbones.table import get_backbone
 from models.bundle import Bundle
-from models.files import atomic_path
 from models.predictor import backbone_weights, load_head
-from models.quiet import import_openvino_quietly, quiet_logger
+from models.system.files import atomic_path
+from models.system.quiet import import_openvino_quietly, quiet_logger
 
 SUFFIXES: Final = {
     "keras": ".keras",
@@ -32,7 +32,7 @@ SUFFIXES: Final = {
 def export_bundle(bundle: Bundle, format_name: str, to: Path) -> Path:
     """Write a bundle's network in a format of `SUFFIXES` and return its path; whole or not there.
 
-    The Keras formats need `models.resize.AntialiasedResize` to be imported where they are loaded.
+    The Keras formats need `models.films.resize.AntialiasedResize` to be imported where they are loaded.
 
     Raises:
         ValueError: for an unknown format, or a path whose suffix is not the format's.
@@ -55,7 +55,8 @@ def export_bundle(bundle: Bundle, format_name: str, to: Path) -> Path:
 
 
 def _whole_network(bundle: Bundle) -> Any:
-    from models.network import build_export, build_feature_extractor
+    from models.backbones.feature_extractor import build_feature_extractor
+    from models.network import build_export
 
     extractor = build_feature_extractor(get_backbone(bundle.spec.backbone.id), backbone_weights(bundle))
     config = bundle.spec.head

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.refusal import Refusal
+from models.films.refusal import Refusal
 
 GATE_FILE: Final = "gate.npz"
 

@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from models.films.refusal import Refusal
 from models.prevalence import at_prevalence, predictive_values
-from models.refusal import Refusal
 
 INDETERMINATE: Final = "indeterminate"
 """The verdict between the operating points rule_out and rule_in: refer to a reader."""

@@ -7,20 +7,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.backbones import get_backbone
+from models.backbones.table import get_backbone
 from models.backbones.weights import WEIGHTS_VARIABLE, WeightsError, WeightsFile, find_weights
-from models.batching import BATCH_SIZE, SharedEngine
 from models.bundle import Bundle, BundleError, load_bundle
-from models.engines import Engine, Features, load_engine
-from models.files import digest
+from models.engines.batching import BATCH_SIZE, SharedEngine
+from models.engines.engine import Engine, Features, load_engine
+from models.films.network_input import network_input
+from models.films.radiograph import Radiograph
+from models.films.refusal import Refusal
 from models.gate import Gate, pixel_finding
 from models.head import DenseHead, select_pooling
 from models.heatmap import head_heatmap
-from models.network_input import network_input
 from models.prediction import Prediction, deciding_points, take_verdict
-from models.process import one_thread_for_a_product
-from models.radiograph import Radiograph
-from models.refusal import Refusal
+from models.system.files import digest
+from models.system.process import one_thread_for_a_product
 
 
 class Predictor:

@@ -69,7 +69,7 @@ def test_a_wrong_import_is_seen(room, statement):
 @pytest.mark.parametrize(
     ("room", "statement"),
     [
-        ("models", "from models.refusal import Refusal"),
+        ("models", "from models.films.refusal import Refusal"),
         ("models", "from .app import something"),
         ("training", "from models.bundle import Bundle"),
         ("app", "import subprocess, models.bundle"),

@@ -12,8 +12,8 @@ import numpy as np
 import pydicom
 import pytest
 
+from models.films.radiograph import read_radiograph
 from models.predictor import Predictor
-from models.radiograph import read_radiograph
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "data_samples"

@@ -16,11 +16,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from models.backbones import BACKBONES, get_backbone
+from models.backbones.table import BACKBONES, get_backbone
 from models.backbones.weights import WeightsError, fetch_weights, keras_cache
 from models.bundle import BundleError
-from models.process import run_command
-from models.progress import progress_bar
+from models.system.process import run_command
+from models.system.progress import progress_bar
 from training.data.patients import DatasetError
 from training.digits.command import add_digits
 from training.judging_commands import add_evaluate, add_stress

@@ -129,7 +129,7 @@ class RunConfig:
         data: folder of radiographs, `CLASS/*` or `{train,val,test}/CLASS/*`.
         name: of the bundle.
         backbone: a row of the table of backbones, or "auto".
-        engine: one of `models.engines.ENGINES`.
+        engine: one of `models.engines.engine.ENGINES`.
         weights: a local weight file for the backbone.
         views: augmented views of each image besides the plain one.
         positive: the label that operating points speak of; None: PNEUMONIA where there is one, else the last label.

@@ -7,7 +7,7 @@ from typing import Final
 from rich.console import Console
 
 from models.bundle import Bundle, load_bundle
-from models.quiet import import_keras_quietly
+from models.system.quiet import import_keras_quietly
 from training.config import RunConfig
 from training.data.folder import read_folder_for
 from training.data.manifest import Manifest

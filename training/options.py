@@ -3,10 +3,10 @@
 import argparse
 from pathlib import Path
 
-from models.backbones import BACKBONES
-from models.engines import ENGINES
-from models.files import CACHE_VARIABLE, cache_folder
+from models.backbones.table import BACKBONES
+from models.engines.engine import ENGINES
 from models.head import POOLINGS, HeadConfig
+from models.system.files import CACHE_VARIABLE, cache_folder
 from training.config import NOT_STATED, HeadTraining, RunConfig
 
 

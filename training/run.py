@@ -11,16 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from models.backbones import Backbone
+from models.backbones.table import Backbone
 from models.backbones.weights import WeightsFile
 from models.bundle import HEAD_FILE, BackboneRef, BundleSpec, save_bundle
 from models.calibration import Calibration
-from models.engines import Engine
-from models.files import digest
+from models.engines.engine import Engine
 from models.gate import Gate
 from models.head import DenseHead
 from models.prediction import OperatingPoint
-from models.progress import progress_bar
+from models.system.files import digest
+from models.system.progress import progress_bar
 from training.config import RunConfig
 from training.data.folder import read_notes
 from training.data.leaks import Leaks

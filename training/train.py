@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Console
 
-from models.engines import Engine
-from models.quiet import import_keras_quietly
+from models.engines.engine import Engine
+from models.system.quiet import import_keras_quietly
 from training.config import RunConfig
 from training.data.folder import choose_positive
 from training.embedding.embed_folder import Gathered

@@ -8,7 +8,7 @@ import streamlit as st
 from app import drawing
 from app.session import loading_model, served_bundle
 from app.wording import batch_rows, described, gate_sentence, interval, metric_rows, point_name, points_sentence
-from models.backbones import get_backbone
+from models.backbones.table import get_backbone
 from models.prediction import OperatingPoint
 
 PICTURE = re.compile(r"!\[[^\]]*\]\([^)]*\)")

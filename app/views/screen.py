@@ -22,9 +22,9 @@ from app.wording import (
 )
 from models.backbones.weights import WeightsError
 from models.bundle import BundleError
+from models.films.refusal import Refusal
 from models.prediction import Prediction, deciding_points
 from models.predictor import Predictor
-from models.refusal import Refusal
 
 CARDS = 6
 POLL_SECONDS = 0.5

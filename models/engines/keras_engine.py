@@ -6,10 +6,10 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from models.backbones import Backbone
+from models.backbones.feature_extractor import build_feature_extractor, pooled_outputs
+from models.backbones.table import Backbone
 from models.backbones.weights import WeightsFile
-from models.engines import Features
-from models.network import build_feature_extractor, pooled_outputs
+from models.engines.engine import Features
 
 
 class KerasEngine:

@@ -5,11 +5,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.backbones import Backbone
+from models.backbones.table import Backbone
 from models.backbones.weights import WeightsFile
-from models.engines import Features
 from models.engines.converted import ConvertedBackbone, converted_backbone
-from models.quiet import import_openvino_quietly
+from models.engines.engine import Features
+from models.system.quiet import import_openvino_quietly
 
 SMALLEST_COSINE: Final = 0.9999
 """Between a film's embeddings in float32 and in bfloat16; a backbone that falls short of it is run in float32."""

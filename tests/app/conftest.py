@@ -11,14 +11,14 @@ from streamlit.testing.v1 import AppTest
 
 from app.samples import read_sample, sample_names
 from app.session import served_bundle
-from models.backbones import Backbone, get_backbone
+from models.backbones.table import Backbone, get_backbone
 from models.backbones.weights import find_weights
 from models.bundle import BUNDLES_VARIABLE, HEAD_FILE, BackboneRef, BundleSpec, save_bundle
 from models.calibration import Calibration
+from models.films.radiograph import read_radiograph
 from models.gate import Gate, GateThresholds
 from models.head import HeadConfig, build_head
 from models.predictor import Predictor
-from models.radiograph import read_radiograph
 
 MAIN = Path(__file__).parents[2] / "app/main.py"
 CLASSES = ("NORMAL", "BACTERIA", "VIRUS")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from models.bundle import BUNDLES_VARIABLE, load_bundle
-from models.quiet import without_tensorflow_chatter
+from models.system.quiet import without_tensorflow_chatter
 from tests.conftest import ROOT, StartServer
 
 HANDSHAKE = {

@@ -19,9 +19,9 @@ from app.wording import (
     prevalence_sentence,
     verdict_sentence,
 )
+from models.films.refusal import Refusal
 from models.gate import GateThresholds
 from models.prediction import INDETERMINATE, OperatingPoint, Prediction
-from models.refusal import Refusal
 
 POINTS = (
     OperatingPoint("rule_out", 0.3, (0.99, 0.98, 1.0), (0.9, 0.88, 0.92), promise=0.98765),

@@ -10,9 +10,9 @@ from PIL import Image
 
 from app.samples import read_sample, sample_names
 from app.screening import FILM_SIDE, Readings, as_csv, count_outcomes, draw, screen
+from models.films.refusal import Refusal
 from models.prediction import Prediction
 from models.predictor import Predictor
-from models.refusal import Refusal
 
 MakeFilm = Callable[..., bytes]
 

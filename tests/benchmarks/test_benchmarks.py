@@ -12,8 +12,8 @@ import pytest
 
 from benchmarks import __main__ as every
 from benchmarks import augmentation, measuring, prediction_speed, recipe, report, serving
-from models.files import CACHE_VARIABLE
 from models.prediction import Prediction
+from models.system.files import CACHE_VARIABLE
 
 ROOT = Path(__file__).parents[2]
 NAMES = (*every.NAMES, "recipe", "matrix_product", "quality", "report")

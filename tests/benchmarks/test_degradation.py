@@ -12,7 +12,7 @@ import tensorflow as tf
 from benchmarks.degradation import main
 from benchmarks.degradation_run import gradient_norms, response_deviations
 from benchmarks.pictures import halve, read_fashion_mnist
-from models.residual import cifar_resnet
+from models.backbones.residual import cifar_resnet
 
 FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 

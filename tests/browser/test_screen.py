@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from app.samples import FOLDER, sample_names
 from app.wording import NOTICE
-from models.table import csv_header
+from models.command_line.csv_table import csv_header
 from tests.browser.conftest import OpenPage
 from tests.conftest import ROOT
 

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.backbones import get_backbone
+from models.backbones.table import get_backbone
 from models.backbones.weights import WEIGHTS_VARIABLE, find_weights
 from models.bundle import BUNDLES_VARIABLE, HEAD_FILE, BackboneRef, Bundle, BundleSpec, load_bundle, save_bundle
 from models.calibration import Calibration
+from models.films.radiograph import Radiograph
 from models.head import HeadConfig, build_head
 from models.prediction import OperatingPoint
 from models.predictor import Predictor
-from models.radiograph import Radiograph
 
 POINT = OperatingPoint("balanced", 0.6, sensitivity=(0.9, 0.8, 1.0), specificity=(0.9, 0.8, 1.0))
 
@@ -90,7 +90,7 @@ def bundles(spec: BundleSpec, tmp_path_factory: pytest.TempPathFactory) -> Bundl
 @pytest.fixture(scope="session")
 def extractor() -> Any:
     """The vendored backbone, built apart from any predictor."""
-    from models.network import build_feature_extractor
+    from models.backbones.feature_extractor import build_feature_extractor
 
     backbone = get_backbone("efficientnet_lite0")
     return build_feature_extractor(backbone, find_weights(backbone))

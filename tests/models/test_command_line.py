@@ -18,9 +18,9 @@ from PIL import Image
 
 from models.__main__ import main
 from models.bundle import BUNDLES_VARIABLE, HEAD_FILE
+from models.films.radiograph import Radiograph, read_radiograph
 from models.predictor import Predictor
-from models.radiograph import Radiograph, read_radiograph
-from tests.models.bad_input import bad_inputs
+from tests.models.films.bad_input import bad_inputs
 
 ROOT = Path(__file__).parents[2]
 HEADER = ["file", "verdict", "refusal_code", "p_NORMAL", "p_PNEUMONIA", "bundle"]

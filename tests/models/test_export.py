@@ -9,10 +9,10 @@ import keras
 import numpy as np
 import pytest
 
-import models.resize  # noqa: F401 - the Keras formats need its layer to be known
+import models.films.resize  # noqa: F401 - the Keras formats need its layer to be known
 from models.export import SUFFIXES, export_bundle
+from models.films.radiograph import Radiograph
 from models.predictor import Predictor
-from models.radiograph import Radiograph
 
 Judge = Callable[[np.ndarray], np.ndarray]
 

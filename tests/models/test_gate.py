@@ -9,12 +9,12 @@ import pytest
 from PIL import Image, ImageDraw
 
 from models.bundle import BUNDLES_VARIABLE, HEAD_FILE, BundleError, BundleSpec, load_bundle, save_bundle
+from models.command_line.csv_table import csv_row
+from models.films.radiograph import Radiograph, read_radiograph
+from models.films.refusal import Refusal
 from models.gate import GATE_FILE, Gate, GateThresholds, pixel_finding
 from models.prediction import Prediction
 from models.predictor import Predictor
-from models.radiograph import Radiograph, read_radiograph
-from models.refusal import Refusal
-from models.table import csv_row
 from tests.models.conftest import Bundles
 
 SAMPLES = Path(__file__).parents[2] / "data_samples"

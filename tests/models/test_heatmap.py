@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from models.films.radiograph import Radiograph
 from models.head import DenseHead
 from models.heatmap import closed_form_heatmap, overlay
 from models.network import build_network
 from models.predictor import Predictor
-from models.radiograph import Radiograph
 
 
 def _grad_cam(extractor: Any, head: Any, film: Radiograph, label: int) -> np.ndarray:

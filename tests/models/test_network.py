@@ -8,10 +8,11 @@ import keras
 import numpy as np
 import pytest
 
-from models.backbones import get_backbone
+from models.backbones.feature_extractor import FeatureExtractor, pooled_outputs
+from models.backbones.table import get_backbone
 from models.calibration import Calibration
 from models.head import POOLINGS, DenseHead, HeadConfig, build_head, select_pooling
-from models.network import FeatureExtractor, build_export, build_network, pooled_outputs
+from models.network import build_export, build_network
 
 SIZE = get_backbone("efficientnet_lite0").embedding_size
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from models.calibration import Calibration, softmax
+from models.films.refusal import REFUSAL_CODES, Refusal, RefusedError
 from models.prediction import INDETERMINATE, OperatingPoint, Prediction, deciding_points, take_verdict, verdict_values
-from models.refusal import REFUSAL_CODES, Refusal, RefusedError
 
 LABELS = ("NORMAL", "PNEUMONIA")
 POINT = OperatingPoint("balanced", 0.6, (0.9, 0.8, 1.0), (0.9, 0.8, 1.0))

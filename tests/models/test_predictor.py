@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.backbones import get_backbone
+from models.backbones.table import get_backbone
 from models.backbones.weights import WeightsError, find_weights
-from models.batching import BATCH_SIZE
 from models.bundle import BUNDLES_VARIABLE, HEAD_FILE, BundleError, BundleSpec, load_bundle, save_bundle
+from models.engines.batching import BATCH_SIZE
+from models.films.radiograph import Radiograph
 from models.head import HeadConfig
 from models.network import build_network
 from models.prediction import Prediction
 from models.predictor import Predictor
-from models.radiograph import Radiograph
 
 Films = list[Radiograph]
 

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from models.backbones import get_backbone
+from models.backbones.feature_extractor import FeatureExtractor, build_feature_extractor
+from models.backbones.table import get_backbone
 from models.backbones.weights import WEIGHTS_VARIABLE, WeightsFile, find_weights
 from models.bundle import BUNDLES_VARIABLE, Bundle, load_bundle
-from models.engines import Engine, load_engine
-from models.network import FeatureExtractor, build_feature_extractor
+from models.engines.engine import Engine, load_engine
 from tests.training.films import write_film, write_published
 from training.__main__ import main
 

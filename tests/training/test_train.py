@@ -14,9 +14,9 @@ import pytest
 
 from models.bundle import BUNDLES_VARIABLE
 from models.export import export_bundle
+from models.films.radiograph import read_radiograph
 from models.predictor import Predictor, load_head
-from models.radiograph import read_radiograph
-from tests.models.dicom_files import dataset, encode
+from tests.models.films.dicom_files import dataset, encode
 from tests.training.conftest import Ran, Trained, Workshop
 from tests.training.films import film, write_published
 from training.config import HeadTraining

@@ -13,7 +13,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from models.network import FeatureExtractor, build_network
+from models.backbones.feature_extractor import FeatureExtractor
+from models.network import build_network
 from training.backbone.film_batches import FilmViews
 from training.config import AugmentationConfig
 from training.data.manifest import Entry

@@ -3,8 +3,8 @@
 import numpy as np
 from rich.console import Console
 
-from models.engines import Engine
-from models.network import build_feature_extractor
+from models.backbones.feature_extractor import build_feature_extractor
+from models.engines.engine import Engine
 from training.backbone.event_log import EventLog
 from training.backbone.fine_tune import fine_tune
 from training.backbone.trained_backbone import Trained, take_over

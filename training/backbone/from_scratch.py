@@ -12,10 +12,11 @@ from typing import Any
 import keras
 from rich.console import Console
 
-from models.backbones import FROM_SCRATCH_BACKBONE, Backbone, get_backbone
+from models.backbones.feature_extractor import FeatureExtractor, build_feature_extractor
+from models.backbones.table import FROM_SCRATCH_BACKBONE, Backbone, get_backbone
 from models.head import build_head
-from models.network import FeatureExtractor, build_feature_extractor, build_network
-from models.progress import progress_bar
+from models.network import build_network
+from models.system.progress import progress_bar
 from training.backbone.event_log import EventLog
 from training.backbone.scratch_loop import ScratchLoop
 from training.backbone.trained_backbone import Trained, take_over

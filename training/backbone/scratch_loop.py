@@ -12,7 +12,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from models.files import atomic_path
+from models.system.files import atomic_path
 from training.backbone.film_batches import FilmViews
 from training.config import RunConfig, ScratchTraining
 from training.embedding.embedded_films import balanced_weights

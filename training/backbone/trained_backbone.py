@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from models.backbones import Backbone
+from models.backbones.feature_extractor import FeatureExtractor
+from models.backbones.table import Backbone
 from models.backbones.weights import WeightsFile
-from models.engines import Engine, load_engine
-from models.files import digest
+from models.engines.engine import Engine, load_engine
 from models.head import DenseHead
-from models.network import FeatureExtractor
-from models.progress import progress_bar
+from models.system.files import digest
+from models.system.progress import progress_bar
 from training.config import AugmentationConfig, RunConfig
 from training.data.manifest import Manifest
 from training.embedding.cache import EmbeddingCache

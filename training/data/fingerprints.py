@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from models.files import write_atomically
-from models.radiograph import read_radiograph
+from models.films.radiograph import read_radiograph
+from models.system.files import write_atomically
 from training.data.perceptual_hash import perceptual_hash, pixels_sha256
 
 # Raised when files are decoded or hashed in another way, so that what was told before is not believed.

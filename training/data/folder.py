@@ -6,7 +6,7 @@ from typing import Final
 from rich.console import Console
 
 from models.bundle import Bundle, refuse_existing
-from models.progress import progress_bar
+from models.system.progress import progress_bar
 from training.config import RunConfig
 from training.data.fingerprints import Prints
 from training.data.manifest import Manifest, read_manifest

@@ -7,8 +7,8 @@ from typing import Final
 
 from rich.console import Console
 
-from models.files import atomic_path
-from models.radiograph import read_radiograph
+from models.films.radiograph import read_radiograph
+from models.system.files import atomic_path
 from training.config import RunConfig
 from training.data.leaks import EmbedPlain, LeakPair, Leaks, describe, find_leaks, regroup
 from training.data.manifest import Manifest

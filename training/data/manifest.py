@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from models.files import atomic_path
-from models.radiograph import read_bytes
-from models.refusal import RefusedError
+from models.films.radiograph import read_bytes
+from models.films.refusal import RefusedError
+from models.system.files import atomic_path
 from training.data.fingerprints import Print, Prints
 from training.data.listing import SPLITS, Candidate, is_image_name, list_candidates
 from training.data.patients import DatasetError, name_patients, published_name, shortened

@@ -6,7 +6,7 @@ from typing import Final
 
 from rich.console import Console
 
-from models.quiet import import_keras_quietly
+from models.system.quiet import import_keras_quietly
 from training.digits.mnist import read_mnist
 
 _DIGITS: Final = """\

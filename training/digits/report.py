@@ -14,8 +14,8 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from rich.console import Console
 from rich.table import Table
 
-from models.files import write_atomically
-from models.progress import progress_bar
+from models.system.files import write_atomically
+from models.system.progress import progress_bar
 from training.digits.mnist import Pictures
 from training.digits.train_digits import DigitTraining, Epoch, train_digits
 from training.reports.canvas import COLOURS, DASHES, DOTS_PER_INCH, WIDTH, add_legend, save_png, style_axes

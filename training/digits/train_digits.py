@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from models.residual import digit_network
+from models.backbones.residual import digit_network
 from training.digits.mnist import Pictures
 
 LOOPS: Final = ("custom", "fit")

@@ -11,9 +11,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.backbones import Backbone
-from models.engines import Engine
-from models.files import atomic_path
+from models.backbones.table import Backbone
+from models.engines.engine import Engine
+from models.system.files import atomic_path
 
 # Raised when what happens to pixels before the backbone changes, so that older embeddings are not taken for new ones.
 _PREPROCESSING_VERSION: Final = 2

@@ -2,10 +2,10 @@
 
 from rich.console import Console
 
-from models.backbones import DEFAULT_BACKBONE, Backbone
+from models.backbones.table import DEFAULT_BACKBONE, Backbone
 from models.backbones.weights import choose_backbone
-from models.engines import Engine, load_engine
-from models.quiet import import_keras_quietly
+from models.engines.engine import Engine, load_engine
+from models.system.quiet import import_keras_quietly
 from training.config import RunConfig
 
 
@@ -37,7 +37,7 @@ def ready_engine(config: RunConfig, console: Console) -> Engine:
 def _require_blocks(backbone: Backbone, blocks: int) -> None:
     """Raise a ValueError where the backbone has no such number of blocks, before anything is embedded."""
     import_keras_quietly()
-    from models.network import build_feature_extractor
+    from models.backbones.feature_extractor import build_feature_extractor
     from training.backbone.fine_tune import require_blocks
 
     require_blocks(build_feature_extractor(backbone, None).features, blocks)

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.engines import Engine
+from models.engines.engine import Engine
 from training.config import AugmentationConfig
 from training.data.manifest import Entry
 from training.embedding.cache import EmbeddingCache

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from models.engines import Engine
-from models.process import trim_memory
-from models.progress import progress_bar
+from models.engines.engine import Engine
+from models.system.process import trim_memory
+from models.system.progress import progress_bar
 from training.config import AugmentationConfig, RunConfig
 from training.data.folds import TUNING_SHARE, Split, can_be_learnt, grouped_folds, grouped_hold_out
 from training.data.leak_gate import leak_gate

@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.network_input import network_input
-from models.radiograph import read_radiograph
-from models.refusal import RefusedError
+from models.films.network_input import network_input
+from models.films.radiograph import read_radiograph
+from models.films.refusal import RefusedError
 from training.config import AugmentationConfig
 from training.embedding.degradation import degrade
 

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from models.films.radiograph import read_radiograph
 from models.prediction import OperatingPoint
-from models.radiograph import read_radiograph
 from training.data.manifest import Entry
 from training.heads.validation import Judged
 from training.reports.plots import contact_sheet

@@ -12,13 +12,13 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from models.backbones import get_backbone
+from models.backbones.table import get_backbone
 from models.bundle import Bundle
-from models.engines import load_engine
-from models.files import write_atomically
+from models.engines.engine import load_engine
 from models.prediction import OperatingPoint
 from models.predictor import backbone_weights, load_gate, load_head
-from models.progress import progress_bar
+from models.system.files import write_atomically
+from models.system.progress import progress_bar
 from training.data.manifest import Entry, Manifest
 from training.embedding.cache import EmbeddingCache
 from training.evaluation.confident_errors import confident_errors, draw_errors
@@ -66,7 +66,7 @@ def evaluate(task: Task, out: Path, console: Console, *, cache: Path, engine: st
     Args:
         out: a folder; files of an earlier evaluation are replaced. The page and the sheet of errors show patients.
         cache: folder of embeddings.
-        engine: one of `models.engines.ENGINES`.
+        engine: one of `models.engines.engine.ENGINES`.
 
     Raises:
         BundleError, WeightsError: with a sentence that says what to do.

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.calibration import Calibration
-from models.engines import Engine
+from models.engines.engine import Engine
 from models.gate import Gate
 from models.head import DenseHead, select_pooling
 from training.config import AugmentationConfig

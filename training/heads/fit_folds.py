@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from models.head import DenseHead
-from models.progress import progress_bar
-from models.quiet import import_keras_quietly
+from models.system.progress import progress_bar
+from models.system.quiet import import_keras_quietly
 from training.config import RunConfig
 from training.data.folds import BatchFold, Split, batch_folds
 from training.embedding.embedded_films import Material

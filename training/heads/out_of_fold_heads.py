@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from models.bundle import Bundle, BundleError
-from models.engines import Engine
+from models.engines.engine import Engine
 from models.head import DenseHead
 from training.config import AugmentationConfig, HeadTraining, RunConfig
 from training.data.folds import grouped_folds
@@ -52,7 +52,7 @@ def refit_folds(bundle: Bundle, manifest: Manifest, engine: Engine, cache: Path,
     """Fit the heads of a bundle's cross-validation again, on its own training folder.
 
     Returns:
-        The heads, and for each film of `training.embedding.embedded_films.learnable(manifest)` the one that has not seen its patient.
+        The heads, and for each learnable film of the manifest the one that has not seen its patient.
 
     Raises:
         BundleError: the bundle was fine-tuned, so that its backbone has seen the films; or patients were told apart

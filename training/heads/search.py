@@ -20,7 +20,7 @@ from sklearn.metrics import roc_auc_score
 
 from models.calibration import softmax
 from models.head import POOLINGS
-from models.progress import Advance, progress_bar
+from models.system.progress import Advance, progress_bar
 from training.config import RunConfig
 from training.data.folds import Split
 from training.embedding.embedded_films import Material

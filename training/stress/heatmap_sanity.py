@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from scipy.stats import rankdata
 
+from models.backbones.feature_extractor import build_feature_extractor, pooled_outputs
 from models.bundle import BundleSpec
-from models.engines import Engine
+from models.engines.engine import Engine
 from models.head import DenseHead, build_head, select_pooling
 from models.heatmap import head_heatmap
-from models.network import build_feature_extractor, pooled_outputs
 from training.stress.corruptions import Film
 from training.stress.robustness import Finding, sanity_finding
 

@@ -9,15 +9,15 @@ import pytest
 from numpy.typing import NDArray
 from rich.console import Console
 
-from models.backbones import get_backbone
+from models.backbones.feature_extractor import FeatureExtractor, build_feature_extractor
+from models.backbones.table import get_backbone
 from models.backbones.weights import WeightsFile
 from models.bundle import BUNDLES_VARIABLE
-from models.engines import Engine
-from models.files import digest
+from models.engines.engine import Engine
+from models.films.radiograph import read_radiograph
 from models.head import HeadConfig
-from models.network import FeatureExtractor, build_feature_extractor
 from models.predictor import Predictor
-from models.radiograph import read_radiograph
+from models.system.files import digest
 from tests.training.conftest import Workshop
 from tests.training.films import write_published
 from training.backbone.fine_tune import block_names, unfreeze

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from models.bundle import BUNDLES_VARIABLE
-from models.files import digest
+from models.films.radiograph import read_radiograph
 from models.prediction import Prediction
 from models.predictor import Predictor
-from models.radiograph import read_radiograph
+from models.system.files import digest
 from tests.training.conftest import Workshop
 from tests.training.films import write_film
 from training.backbone.scratch_loop import ScratchLoop, optimizer_of

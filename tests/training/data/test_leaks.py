@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
-from models.radiograph import read_radiograph
+from models.films.radiograph import read_radiograph
 from tests.training import films
 from tests.training.conftest import Trained, Workshop
 from training.data.folds import grouped_folds

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.backbones import get_backbone
-from models.files import CACHE_VARIABLE, cache_folder
+from models.backbones.table import get_backbone
+from models.system.files import CACHE_VARIABLE, cache_folder
 from training.embedding.cache import EmbeddingCache
 
 BACKBONE = replace(get_backbone("efficientnet_lite0"), embedding_size=6)

@@ -13,11 +13,12 @@ import pytest
 from numpy.typing import NDArray
 
 import training.embedding.embed
-from models.backbones import get_backbone
-from models.engines import Engine
+from models.backbones.feature_extractor import FeatureExtractor
+from models.backbones.table import get_backbone
+from models.engines.engine import Engine
+from models.films.radiograph import read_radiograph
 from models.head import HeadConfig, build_head
-from models.network import FeatureExtractor, build_network
-from models.radiograph import read_radiograph
+from models.network import build_network
 from tests.training.films import write_film
 from training.config import AugmentationConfig
 from training.data.manifest import Entry, read_manifest
@@ -31,9 +32,9 @@ VIEWS = 3
 KILLED = """
 import sys, training.embedding.embed
 from pathlib import Path
-from models.backbones import get_backbone
+from models.backbones.table import get_backbone
 from models.backbones.weights import find_weights
-from models.engines import load_engine
+from models.engines.engine import load_engine
 from training.embedding.cache import EmbeddingCache
 from training.config import AugmentationConfig
 from training.data.manifest import read_manifest

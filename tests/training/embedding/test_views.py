@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from models.network import FeatureExtractor
-from models.radiograph import read_radiograph
+from models.backbones.feature_extractor import FeatureExtractor
+from models.films.radiograph import read_radiograph
 from tests.training.films import film, write_film
 from training.backbone.film_batches import FilmViews
 from training.config import AugmentationConfig

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from models.bundle import BUNDLES_VARIABLE
+from models.films.radiograph import read_radiograph
+from models.films.refusal import Refusal
 from models.prediction import INDETERMINATE
 from models.predictor import Predictor
-from models.radiograph import read_radiograph
-from models.refusal import Refusal
 from tests.training.conftest import Ran, Trained, Workshop
 from tests.training.films import write_film, write_published
 from training.metrics.bootstrap import Estimate, interval_text

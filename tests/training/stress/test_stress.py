@@ -13,9 +13,9 @@ from sklearn.linear_model import LogisticRegression
 
 from models.bundle import BundleError
 from models.calibration import Calibration
-from models.engines import Engine
+from models.engines.engine import Engine
+from models.films.network_input import network_input
 from models.head import DenseHead
-from models.network_input import network_input
 from models.prediction import OperatingPoint
 from tests.training.conftest import Ran, Trained, Workshop
 from tests.training.films import film, write_film

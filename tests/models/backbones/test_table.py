@@ -9,9 +9,9 @@ import keras
 import numpy as np
 import pytest
 
-from models.backbones import BACKBONES, get_backbone
+from models.backbones.feature_extractor import build_feature_extractor
+from models.backbones.table import BACKBONES, get_backbone
 from models.backbones.weights import find_weights
-from models.network import build_feature_extractor
 
 GOLDEN = Path(__file__).parent / "golden/efficientnet_lite0.npz"
 PARAMETERS_WITH_CLASSIFIER = 4_652_008  # of the published state dict

@@ -10,8 +10,8 @@ from threading import Thread
 
 import pytest
 
-from models.backbones import Backbone, PublishedWeights, VendoredWeights, get_backbone
-from models.backbones import weights as module
+from models.backbones.table import Backbone, PublishedWeights, VendoredWeights, get_backbone
+from models.backbones.table import weights as module
 from models.backbones.weights import (
     WEIGHTS_VARIABLE,
     WeightsError,

@@ -12,18 +12,18 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.backbones import get_backbone
+from models.backbones.feature_extractor import build_feature_extractor
+from models.backbones.table import get_backbone
 from models.backbones.weights import WeightsError, WeightsFile, find_weights
-from models.batching import BATCH_SIZE, SharedEngine
-from models.engines import Engine, load_engine
+from models.engines.batching import BATCH_SIZE, SharedEngine
 from models.engines.converted import converted_backbone
+from models.engines.engine import Engine, load_engine
 from models.engines.openvino_engine import SMALLEST_COSINE, probe_films, smallest_cosine
-from models.files import CACHE_VARIABLE, digest
-from models.network import build_feature_extractor
+from models.films.radiograph import read_radiograph
 from models.predictor import Predictor
-from models.radiograph import read_radiograph
+from models.system.files import CACHE_VARIABLE, digest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SAMPLES = sorted(path for path in (ROOT / "data_samples").iterdir() if path.suffix in (".jpeg", ".png", ".dcm"))
 LITE = get_backbone("efficientnet_lite0")
 
@@ -171,7 +171,7 @@ def test_a_pass_that_fails_leaves_nothing_behind(openvino: Engine, pixels: NDArr
 
 def test_no_conversion_is_reported_to_anyone() -> None:
     code = (
-        "from models.quiet import import_openvino_quietly; import_openvino_quietly()\n"
+        "from models.system.quiet import import_openvino_quietly; import_openvino_quietly()\n"
         "from openvino.tools.ovc import telemetry_utils; print(telemetry_utils.tm.__name__)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

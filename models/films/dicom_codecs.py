@@ -15,8 +15,8 @@ from pydicom.encaps import get_frame
 from pydicom.errors import BytesLengthException
 from pydicom.pixels import get_decoder, pixel_array
 
-from models.pictures import CODEC_ERRORS
-from models.refusal import RefusedError
+from models.films.pictures import CODEC_ERRORS
+from models.films.refusal import RefusedError
 
 DICOM_ERRORS: Final = (*CODEC_ERRORS, BytesLengthException)  # what broken content makes pydicom and its codecs raise
 

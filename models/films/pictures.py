@@ -20,7 +20,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from models.refusal import RefusedError
+from models.films.refusal import RefusedError
 
 # What Pillow and pydicom raise on broken content. They parse with struct, indexing and attribute access and let the
 # failure of those through, so the tuple is wide; fuzzing every format found nothing beyond it.

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.network_input import network_input
+from models.films.network_input import network_input
+from models.films.radiograph import Radiograph
+from models.films.resize import AntialiasedResize
 from models.predictor import Predictor
-from models.radiograph import Radiograph
-from models.resize import AntialiasedResize
 
 
 def _resize(pixels: np.ndarray, size: int) -> np.ndarray:

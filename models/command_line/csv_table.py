@@ -4,8 +4,8 @@ import csv
 from collections.abc import Iterable, Sequence
 from typing import Final, TextIO
 
+from models.films.refusal import Refusal
 from models.prediction import Prediction
-from models.refusal import Refusal
 
 # A spreadsheet takes a cell that starts like this for a formula (OWASP, "CSV injection"); file names are not ours.
 _FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\n")

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.radiograph import MAX_BYTES, read_radiograph
-from models.refusal import RefusedError
+from models.films.radiograph import MAX_BYTES, read_radiograph
+from models.films.refusal import RefusedError
 from tests.models import dicom_files as dicom
-from tests.models.bad_input import BadInput, bad_inputs, saved, scene
+from tests.models.films.bad_input import BadInput, bad_inputs, saved, scene
 
 # A machine path, an exception's name, a library's name: nothing of this is for the person who supplied a file
 MACHINE_WORDS = re.compile(r"/\w|\\|[a-z]Error|Exception|Traceback|0x|\bNone\b|pydicom|gdcm|Pillow|<")
@@ -78,9 +78,9 @@ def test_bombs_take_little_memory(table: dict[str, BadInput]) -> None:
     code = (
         "import resource, sys\n"
         "from pathlib import Path\n"
-        "import models.dicom\n"
-        "from models.radiograph import read_radiograph\n"
-        "from models.refusal import RefusedError\n"
+        "import models.films.dicom\n"
+        "from models.films.radiograph import read_radiograph\n"
+        "from models.films.refusal import RefusedError\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "for path in sys.argv[1:]:\n"
         "    try:\n"

@@ -9,8 +9,7 @@ import pytest
 from keras import ops
 
 from benchmarks.architecture import PAPER_CIFAR_PARAMETERS, PAPER_MULTIPLY_ADDS, count
-from models.backbones.weights import load_keras_file
-from models.residual import (
+from models.backbones.residual import (
     basic_unit,
     bottleneck_unit,
     cifar_resnet,
@@ -19,6 +18,7 @@ from models.residual import (
     resnet,
     resnet_features,
 )
+from models.backbones.weights import load_keras_file
 
 THEIRS = {50: keras.applications.ResNet50, 101: keras.applications.ResNet101, 152: keras.applications.ResNet152}
 UNITS = {"basic": basic_unit, "bottleneck": bottleneck_unit, "preactivation": preactivation_unit}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.device import TOLERANCE, DeviceError, check_convolution, convolve, describe_device
+from models.engines.device import TOLERANCE, DeviceError, check_convolution, convolve, describe_device
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,10 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 
-from models.radiograph import read_radiograph
-from models.refusal import RefusedError
+from models.films.radiograph import read_radiograph
+from models.films.refusal import RefusedError
 from tests.models import dicom_files as dicom
-from tests.models.bad_input import saved, scene
+from tests.models.films.bad_input import saved, scene
 
 SCENE = scene().astype(np.uint16)
 # Mean luminance of the real chest film in 8 by 8 fields, from top left

@@ -13,9 +13,9 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filereader import data_element_generator
 from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut
 
-from models.dicom_codecs import DICOM_ERRORS, check_transfer_syntax, damaged, stored_values, unsupported
-from models.pictures import quiet_codecs, rgb_luminance, stretch, too_many_pixels
-from models.refusal import RefusedError
+from models.films.dicom_codecs import DICOM_ERRORS, check_transfer_syntax, damaged, stored_values, unsupported
+from models.films.pictures import quiet_codecs, rgb_luminance, stretch, too_many_pixels
+from models.films.refusal import RefusedError
 
 _DATASET_START: Final = 132  # after the preamble and the letters DICM
 

@@ -8,9 +8,9 @@ import keras
 import numpy as np
 import pytest
 
-from models.backbones import get_backbone
+from models.backbones.feature_extractor import FeatureExtractor, build_feature_extractor
+from models.backbones.table import get_backbone
 from models.backbones.weights import WeightsError, WeightsFile, choose_backbone, find_weights, load_weights
-from models.network import FeatureExtractor, build_feature_extractor
 
 
 def _not_weights(path: Path) -> Path:

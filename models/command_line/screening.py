@@ -12,16 +12,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from models.batching import BATCH_SIZE
 from models.bundle import Bundle, BundleError
-from models.files import atomic_path
+from models.command_line.csv_table import csv_row, write_csv
+from models.engines.batching import BATCH_SIZE
+from models.films.radiograph import Radiograph, read_radiograph
+from models.films.refusal import Refusal, RefusedError
 from models.heatmap import overlay
 from models.prediction import Prediction, verdict_values
 from models.predictor import Predictor
-from models.progress import progress_bar
-from models.radiograph import Radiograph, read_radiograph
-from models.refusal import Refusal, RefusedError
-from models.table import csv_row, write_csv
+from models.system.files import atomic_path
+from models.system.progress import progress_bar
 
 _SHOWN_ROWS: Final = 50
 _READERS: Final = 2
@@ -42,7 +42,7 @@ def predict_paths(
     """Judge files and folders, show a table, write what was asked for; return how many files were refused.
 
     Args:
-        engine: one of `models.engines.ENGINES`.
+        engine: one of `models.engines.engine.ENGINES`.
         csv: a file, or "-" for standard output (the table then goes to standard error).
         heatmaps: a folder for the films with their heatmaps, as `<start of the file's name>-<start of its digest>.png`.
         operating_point: the name of the one that plain verdicts are taken at; None: `indeterminate` is a verdict, too.

@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.pictures import decode_picture, picture_format
-from models.refusal import RefusedError
+from models.films.pictures import decode_picture, picture_format
+from models.films.refusal import RefusedError
 
 MAX_BYTES: Final = 64 * 2**20
 MAX_PIXELS: Final = 50_000_000
@@ -88,7 +88,7 @@ def read_bytes(path: Path) -> bytes:
 def _decode(content: bytes) -> tuple[NDArray[np.uint8], str, dict[str, str]]:
     """Pixels, format and facts, by the decoder that the first bytes ask for."""
     if content[_DICOM_PREAMBLE : _DICOM_PREAMBLE + 4] == b"DICM":
-        from models.dicom import decode_dicom  # only when needed: pydicom takes most of a second to import
+        from models.films.dicom import decode_dicom  # only when needed: pydicom takes most of a second to import
 
         pixels, facts = decode_dicom(content, max_pixels=MAX_PIXELS)
         return pixels, "DICOM", facts

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.radiograph import Radiograph, read_radiograph
-from models.refusal import RefusedError
-from tests.models.bad_input import png_chunk, saved, scene
+from models.films.radiograph import Radiograph, read_radiograph
+from models.films.refusal import RefusedError
+from tests.models.films.bad_input import png_chunk, saved, scene
 
 SCENE = scene()
 GREY = Image.fromarray(SCENE)
@@ -193,7 +193,7 @@ def test_threads_decode_side_by_side_without_a_warning(capfd: pytest.CaptureFixt
 def test_pictures_need_neither_tensorflow_nor_pydicom() -> None:
     code = (
         "import sys\n"
-        "from models.radiograph import read_radiograph\n"
+        "from models.films.radiograph import read_radiograph\n"
         "print(read_radiograph(sys.stdin.buffer.read()).format)\n"
         "print(sorted({'tensorflow', 'keras', 'pydicom', 'gdcm'} & set(sys.modules)))\n"
     )

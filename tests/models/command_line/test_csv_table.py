@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from models.command_line.csv_table import csv_header, csv_row, write_csv
+from models.films.refusal import Refusal
 from models.prediction import INDETERMINATE, Prediction
-from models.refusal import Refusal
-from models.table import csv_header, csv_row, write_csv
 
 LABELS = ("NORMAL", "PNEUMONIA")
 JUDGED = Prediction(LABELS, (0.25, 0.75), "PNEUMONIA", "default")

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.engines import Engine, Features
+from models.engines.engine import Engine, Features
 
 BATCH_SIZE: Final = 16
 

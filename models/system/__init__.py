@@ -1,0 +1,1 @@
+"""What every room asks of the machine: files written whole, processes, progress bars, quiet imports."""
