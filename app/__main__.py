@@ -18,7 +18,7 @@ from pathlib import Path
 from app.serving import BUNDLE_VARIABLE, ENGINE_VARIABLE
 from models.backbones.weights import WeightsError
 from models.bundle import BundleError, load_bundle
-from models.engines.engine import ENGINES
+from models.engines.load import ENGINES
 from models.predictor import backbone_weights
 from models.system.process import give_back_memory
 

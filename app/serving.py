@@ -15,7 +15,7 @@ BUNDLE_VARIABLE: Final = "PNEUMOLENS_BUNDLE"
 """Environment variable: the name of the bundle that is served; unset, the current one."""
 
 ENGINE_VARIABLE: Final = "PNEUMOLENS_ENGINE"
-"""Environment variable: what runs the backbone, one of `models.engines.engine.ENGINES`; unset, "auto"."""
+"""Environment variable: what runs the backbone, one of `models.engines.load.ENGINES`; unset, "auto"."""
 
 
 @dataclass(frozen=True)

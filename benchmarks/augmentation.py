@@ -26,7 +26,8 @@ from benchmarks.films import film_folder, picture
 from benchmarks.measuring import run_benchmark
 from models.backbones.table import get_backbone
 from models.backbones.weights import find_weights
-from models.engines.engine import Engine, load_engine
+from models.engines.engine import Engine
+from models.engines.load import load_engine
 from models.system.quiet import import_keras_quietly
 from training.config import AugmentationConfig
 from training.data.manifest import read_manifest

@@ -23,16 +23,16 @@ from rich.table import Table
 
 from models.backbones.table import get_backbone
 from models.backbones.weights import find_weights
-from models.engines.engine import load_engine
+from models.engines.load import load_engine
 from models.films.radiograph import read_radiograph
 from models.system.files import cache_folder, write_atomically
 from models.system.progress import progress_bar
 from models.system.quiet import import_keras_quietly
-from training.data.leak_gate import draw_pairs
 from training.data.leaks import LeakPair, Leaks, find_leaks
 from training.data.manifest import Entry, Manifest, read_manifest
 from training.data.perceptual_hash import perceptual_hash, pixels_sha256
 from training.embedding.cache import EmbeddingCache
+from training.reports.leak_report import draw_pairs
 
 SEED: Final = 2015
 PLANTED: Final = 50  # of each kind

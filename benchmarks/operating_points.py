@@ -26,8 +26,9 @@ from models.system.progress import progress_bar
 from models.system.quiet import import_keras_quietly
 from training.config import AugmentationConfig, HeadTraining, RunConfig
 from training.data.folds import grouped_folds, grouped_hold_out
+from training.data.learnable import class_indices
 from training.data.manifest import read_manifest
-from training.embedding.embedded_films import Material, class_indices
+from training.embedding.embedded_films import EmbeddedFilms
 
 REPEATS: Final = 20
 SET_ASIDE: Final = 0.3
@@ -51,11 +52,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     console = Console()
     import_keras_quietly()
-    material = embedded(options.data, options.cache, console)
+    embedded = embed_films(options.data, options.cache, console)
     rows = []
     with progress_bar(console, "Repeating") as advance:
         for seed in range(REPEATS):
-            rows.append(repeat(material, seed))
+            rows.append(repeat(embedded, seed))
             advance(seed + 1, REPEATS)
     summary = summarise(rows)
     console.print(_table(summary))
@@ -64,11 +65,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def embedded(folder: Path, cache: Path, console: Console) -> Material:
+def embed_films(folder: Path, cache: Path, console: Console) -> EmbeddedFilms:
     """The films with two augmented views, as a training run embeds them."""
     from models.backbones.table import get_backbone
     from models.backbones.weights import find_weights
-    from models.engines.engine import load_engine
+    from models.engines.load import load_engine
     from training.embedding.cache import EmbeddingCache
     from training.embedding.embed import embed
 
@@ -79,21 +80,23 @@ def embedded(folder: Path, cache: Path, console: Console) -> Material:
     views = {"views": RunConfig.views, "augmentation": AugmentationConfig(), "seed": RunConfig.seed}
     with progress_bar(console, "Embedding") as advance:
         embeddings = embed(engine, folder, entries, kept, **views, progress=advance)
-    return Material(entries, class_indices(entries, LABELS), tuple(entry.patient for entry in entries), embeddings)
+    return EmbeddedFilms(entries, class_indices(entries, LABELS), tuple(entry.patient for entry in entries), embeddings)
 
 
-def repeat(material: Material, seed: int) -> dict[str, Any]:
+def repeat(embedded: EmbeddedFilms, seed: int) -> dict[str, Any]:
     """Choose on some patients, measure on the others."""
+    from training.heads.calibrate import calibrate
     from training.heads.fit_folds import fit_heads
-    from training.heads.validation import Judged, calibrate, operating_points
+    from training.heads.operating_points import operating_points
+    from training.metrics.judged import Judged
 
-    truth, patients = material.truth, material.patients
+    truth, patients = embedded.truth, embedded.patients
     learn, aside = grouped_hold_out(truth, patients, fraction=SET_ASIDE, seed=seed)
-    known = Material(
-        tuple(material.entries[index] for index in learn),
+    known = EmbeddedFilms(
+        tuple(embedded.entries[index] for index in learn),
         truth[learn],
         tuple(patients[index] for index in learn),
-        material.embeddings[learn],
+        embedded.embeddings[learn],
     )
     config = RunConfig(Path(), "repeat", Path(), seed=seed, search=False, head=HEAD, head_training=HEAD_TRAINING)
     folds = grouped_folds(known.truth, known.patients, seed=seed)
@@ -101,7 +104,7 @@ def repeat(material: Material, seed: int) -> dict[str, Any]:
     calibration, judged = calibrate(heads.logits, known.truth, known.patients, folds, labels=LABELS, positive=LABELS[1])
     points = {point.name: point for point in operating_points(judged, draws=200)}
     plain = plain_threshold(judged.is_positive, judged.positive_probability)
-    unseen = material.pooled(HEAD.pooling)[aside, 0]
+    unseen = embedded.pooled(HEAD.pooling)[aside, 0]
     probabilities = calibration.probabilities(heads.kept.logits(unseen))
     new = Judged(truth[aside], probabilities, [patients[index] for index in aside], LABELS, LABELS[1])
     measured = {name: new.metrics(point) for name, point in points.items()}

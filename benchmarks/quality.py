@@ -32,8 +32,8 @@ from models.backbones.table import get_backbone
 from models.backbones.weights import find_weights, load_weights
 from models.system.quiet import import_keras_quietly
 from training.data.folds import grouped_hold_out
+from training.data.learnable import class_indices
 from training.data.manifest import Entry, read_manifest
-from training.embedding.embedded_films import class_indices
 from training.metrics.bootstrap import Estimate
 from training.metrics.classification import binary_metrics
 

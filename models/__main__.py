@@ -21,7 +21,7 @@ from models.backbones.table import BACKBONES, get_backbone
 from models.backbones.weights import WeightsError
 from models.bundle import BundleError, list_bundles, load_bundle
 from models.engines.converted import convert_backbone
-from models.engines.engine import ENGINES
+from models.engines.load import ENGINES
 from models.export import SUFFIXES
 from models.prediction import POINT_NAMES
 from models.prevalence import check_prevalence

@@ -11,7 +11,8 @@ from models.backbones.table import get_backbone
 from models.backbones.weights import WEIGHTS_VARIABLE, WeightsError, WeightsFile, find_weights
 from models.bundle import Bundle, BundleError, load_bundle
 from models.engines.batching import BATCH_SIZE, SharedEngine
-from models.engines.engine import Engine, Features, load_engine
+from models.engines.engine import Engine, Features
+from models.engines.load import load_engine
 from models.films.network_input import network_input
 from models.films.radiograph import Radiograph
 from models.films.refusal import Refusal

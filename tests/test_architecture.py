@@ -1,7 +1,8 @@
-"""The rooms and the direction of their imports: app → models ← training."""
+"""The order of rooms and wings: app → models ← training, and within a room each wing imports only what stands below it."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -14,66 +15,197 @@ FORBIDDEN = {
     "app": {"training"},
 }
 
+# From the ground up. A name is a wing (a folder) or a module; "*" is every other module at the top of the room.
+ORDER = {
+    "models": ("system", "films", "backbones", "engines", "*", "command_line", "__main__"),
+    "training": (
+        "metrics",
+        "config",
+        "data",
+        "embedding",
+        "heads",
+        "backbone",
+        "reports",
+        "evaluation",
+        "stress",
+        "digits",
+        "*",
+        "__main__",
+    ),
+}
+
+# `metrics` is numbers alone: what it computes can be checked without a film, a file or a network.
+NOT_IN_METRICS = {
+    "pathlib", "os", "io", "csv", "json", "shutil", "tempfile", "zipfile", "PIL", "cv2", "matplotlib", "rich", "keras",
+    "tensorflow", "openvino", "h5py", "pydicom", "models.films", "models.engines", "models.backbones", "models.system",
+    "models.bundle", "models.network", "models.predictor", "models.command_line", "training.config",
+}  # fmt: skip
+
+MOST_FILES = 14
+
 
 def imported_modules(source: str, package: str) -> Iterator[tuple[int, str]]:
     """Line and absolute name of every import in a module of `package`, wherever it stands in the module."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.level:
-            parents = package.split(".")[: len(package.split(".")) - node.level + 1]
-            yield node.lineno, ".".join([*parents, node.module or ""])
         elif isinstance(node, ast.ImportFrom):
-            yield node.lineno, node.module or ""
+            parents = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            module = ".".join([*parents, *([node.module] if node.module else [])])
+            yield from ((node.lineno, f"{module}.{alias.name}" if is_module(module, alias.name) else module)
+                        for alias in node.names)  # fmt: skip
         elif isinstance(node, ast.Call) and ast.unparse(node.func) in {"__import__", "importlib.import_module"}:
             yield from ((node.lineno, str(name.value)) for name in node.args[:1] if isinstance(name, ast.Constant))
 
 
-def wrong_imports(room: str, source: str, package: str) -> list[str]:
-    return [
-        f"line {line}: {module}"
-        for line, module in imported_modules(source, package)
-        if module.split(".")[0] in FORBIDDEN[room]
-    ]
+def is_module(package: str, name: str) -> bool:
+    """Whether `from package import name` takes a module of ours."""
+    place = ROOT / package.replace(".", "/") / name
+    return place.with_suffix(".py").is_file() or place.is_dir()
+
+
+def sources(room: str) -> dict[str, str]:
+    """The modules of a room by their dotted names."""
+    found = {}
+    for file in sorted((ROOT / room).rglob("*.py")):
+        parts = file.relative_to(ROOT).with_suffix("").parts
+        found[".".join(parts)] = file.read_text(encoding="utf-8")
+    return found
+
+
+def level(room: str, module: str) -> int:
+    """How high a module of a room stands, by its wing."""
+    wing = [*module.split("."), "__init__"][1]
+    order = ORDER[room]
+    return order.index(wing) if wing in order else order.index("*")
+
+
+def complaints(module: str, source: str) -> list[str]:
+    """What is wrong with the imports of a module, each as a sentence with the rule and the way out."""
+    room, *below = module.split(".")
+    package = module.rpartition(".")[0]
+    wrong = []
+    for line, imported in imported_modules(source, package):
+        where = f"{module}, line {line}, imports {imported}: "
+        if imported.split(".")[0] in FORBIDDEN[room]:
+            wrong.append(
+                f"{where}the rooms are app → models ← training. Move what both need into models, or let app start a process."
+            )
+        elif room in ORDER and imported.split(".")[0] == room and level(room, imported) > level(room, module):
+            wrong.append(
+                f"{where}a wing imports only what stands below it ({' < '.join(ORDER[room])}). Move what is needed down, or "
+                "let the caller above do this step and hand its result in."
+            )
+        elif below[:1] == ["metrics"] and any(f"{imported}.".startswith(f"{name}.") for name in NOT_IN_METRICS):
+            wrong.append(f"{where}metrics are pure numbers. Read files and draw in another wing, and pass arrays in.")
+    return wrong
+
+
+def import_cycle(modules: Mapping[str, str]) -> list[str]:
+    """Modules that import each other in a circle, the first twice; none where there is no circle."""
+    graph = {
+        name: {
+            imported if imported in modules else f"{imported}.__init__"
+            for _, imported in imported_modules(source, name.rpartition(".")[0])
+        } & set(modules) - {name}
+        for name, source in modules.items()
+    }  # fmt: skip
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
 
 
 @pytest.mark.parametrize("room", FORBIDDEN)
-def test_imports_go_one_way(room):
-    files = sorted((ROOT / room).rglob("*.py"))
-    assert files, f"{room}/ holds no code"
+def test_imports_go_one_way(room: str) -> None:
+    modules = sources(room)
+    assert modules, f"{room}/ holds no code"
+    assert not [complaint for module, source in modules.items() for complaint in complaints(module, source)]
 
-    wrong = {}
-    for file in files:
-        package = ".".join(file.relative_to(ROOT).parent.parts)
-        if found := wrong_imports(room, file.read_text(encoding="utf-8"), package):
-            wrong[str(file.relative_to(ROOT))] = found
-    assert not wrong, f"{room} may not import {', '.join(sorted(FORBIDDEN[room]))}"
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    assert not import_cycle({**sources("models"), **sources("training"), **sources("app")})
+
+
+@pytest.mark.parametrize("room", ORDER)
+def test_every_wing_is_named_in_the_order(room: str) -> None:
+    folders = {path.parent.name for path in (ROOT / room).glob("*/__init__.py")}
+    assert folders <= set(ORDER[room]), f"Give a new wing its place in ORDER, and a line in CONTRIBUTING.md: {folders}"
+
+
+@pytest.mark.parametrize("room", ORDER)
+def test_no_folder_is_too_full_to_find_something_in(room: str) -> None:
+    folders = [path for path in (ROOT / room, *(ROOT / room).glob("*/")) if (path / "__init__.py").is_file()]
+    full = {str(path): n for path in folders if (n := len(list(path.glob("*.py")))) > MOST_FILES}
+    assert not full, f"A folder holds at most {MOST_FILES} files: divide it by what its files are about"
+
+
+@pytest.mark.parametrize("room", ORDER)
+def test_a_wing_says_in_one_docstring_what_it_is(room: str) -> None:
+    for path in (ROOT / room).glob("*/__init__.py"):
+        body = ast.parse(path.read_text(encoding="utf-8")).body
+        assert len(body) == 1, f"{path}: code belongs into a module with a name"
+        assert ast.get_docstring(ast.Module(body, [])), path
+
+
+def test_wings_are_explained_to_contributors() -> None:
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    wings = [f"`{room}/{wing}/`" for room in ORDER for wing in ORDER[room] if (ROOT / room / wing).is_dir()]
+    assert not [wing for wing in wings if wing not in page]
 
 
 @pytest.mark.parametrize(
-    ("room", "statement"),
+    ("module", "statement"),
     [
-        ("models", "import training.heads.fit"),
-        ("models", "from app import drawing"),
-        ("models", "def late():\n    from training.heads.fit import fit"),
-        ("models", "import importlib\nimportlib.import_module('app.main')"),
-        ("training", "import streamlit as st"),
-        ("app", "from training.data.manifest import read_folder"),
-        ("app", "from ..training import head"),
+        ("models.gate", "import training.heads"),
+        ("models.gate", "from app import drawing"),
+        ("models.gate", "def late():\n    from training.heads.fit import fit_head"),
+        ("models.gate", "import importlib\nimportlib.import_module('app.main')"),
+        ("training.run", "import streamlit as st"),
+        ("app.main", "from training.data.manifest import read_manifest"),
+        ("app.main", "from ..training import heads"),
+        ("models.films.radiograph", "from models.gate import Gate"),
+        ("models.films.radiograph", "from models import gate"),
+        ("models.system.files", "def late():\n    from models.films.refusal import Refusal"),
+        ("models.engines.engine", "from models.predictor import Predictor"),
+        ("models.predictor", "from models.command_line.screening import judge_files"),
+        ("training.data.leaks", "from training.reports.plots import contact_sheet"),
+        ("training.data.leaks", "from ..embedding.cache import EmbeddingCache"),
+        ("training.heads.fit", "import training.train"),
+        ("training.heads.fit", "from training import reports"),
+        ("training.metrics.curves", "from pathlib import Path"),
+        ("training.metrics.curves", "from models.films.radiograph import read_radiograph"),
+        ("training.metrics.curves", "from training.data.manifest import Entry"),
     ],
 )
-def test_a_wrong_import_is_seen(room, statement):
-    assert wrong_imports(room, statement, f"{room}.views" if ".." not in statement else room)
+def test_a_wrong_import_is_named_with_the_rule_and_the_way_out(module: str, statement: str) -> None:
+    (complaint,) = complaints(module, statement)
+    assert complaint.startswith(module)
+    assert any(way in complaint for way in ("Move what", "pass arrays in"))
 
 
 @pytest.mark.parametrize(
-    ("room", "statement"),
+    ("module", "statement"),
     [
-        ("models", "from models.films.refusal import Refusal"),
-        ("models", "from .app import something"),
-        ("training", "from models.bundle import Bundle"),
-        ("app", "import subprocess, models.bundle"),
+        ("models.predictor", "from models.films.refusal import Refusal"),
+        ("models.predictor", "from .app import something"),
+        ("models.command_line.screening", "from models.predictor import Predictor"),
+        ("training.run", "from models.bundle import Bundle"),
+        ("training.reports.card", "from training.metrics.bootstrap import Estimate"),
+        ("training.metrics.judged", "from models.prediction import OperatingPoint"),
+        ("app.main", "import subprocess, models.bundle"),
     ],
 )
-def test_a_right_import_is_let_through(room, statement):
-    assert not wrong_imports(room, statement, room)
+def test_a_right_import_is_let_through(module: str, statement: str) -> None:
+    assert complaints(module, statement) == []
+
+
+def test_a_planted_circle_is_found() -> None:
+    chain = {
+        "models.one": "from models.two import a",
+        "models.two": "def late():\n    from models.three import b",
+        "models.three": "import os",
+    }
+    assert import_cycle(chain) == []
+    assert set(import_cycle({**chain, "models.three": "import models.one"})) == set(chain)

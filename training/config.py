@@ -8,9 +8,7 @@ from typing import Any, Final
 
 from models.bundle import check_bundle_name
 from models.head import HeadConfig
-
-NOT_STATED: Final = "not stated"
-"""What a card says where its author, or a file, has said nothing."""
+from training.metrics.bootstrap import NOT_STATED
 
 SCRATCH_RATES: Final = {"adam": 1e-3, "sgd": 0.05}
 SCRATCH_SCHEDULES: Final = ("cosine", "step")
@@ -129,7 +127,7 @@ class RunConfig:
         data: folder of radiographs, `CLASS/*` or `{train,val,test}/CLASS/*`.
         name: of the bundle.
         backbone: a row of the table of backbones, or "auto".
-        engine: one of `models.engines.engine.ENGINES`.
+        engine: one of `models.engines.load.ENGINES`.
         weights: a local weight file for the backbone.
         views: augmented views of each image besides the plain one.
         positive: the label that operating points speak of; None: PNEUMONIA where there is one, else the last label.

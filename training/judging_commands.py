@@ -97,9 +97,9 @@ def add_stress(parser: argparse.ArgumentParser) -> None:
 
 def _evaluate(options: argparse.Namespace) -> int:
     # Only here: scikit-learn takes a second to import.
+    from training.evaluation.earlier_result import read_earlier
     from training.evaluation.evaluate import Task, evaluate
-    from training.metrics.comparison import read_earlier
-    from training.metrics.subgroups import find_columns
+    from training.evaluation.subgroup_columns import find_columns
     from training.reports.amend_bundle import amend_card, external_result
 
     console, bundle = Console(), load_bundle(options.name)

@@ -4,10 +4,11 @@ import argparse
 from pathlib import Path
 
 from models.backbones.table import BACKBONES
-from models.engines.engine import ENGINES
+from models.engines.load import ENGINES
 from models.head import POOLINGS, HeadConfig
 from models.system.files import CACHE_VARIABLE, cache_folder
-from training.config import NOT_STATED, HeadTraining, RunConfig
+from training.config import HeadTraining, RunConfig
+from training.metrics.bootstrap import NOT_STATED
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:

@@ -17,26 +17,25 @@ from models.bundle import HEAD_FILE, BackboneRef, BundleSpec, save_bundle
 from models.calibration import Calibration
 from models.engines.engine import Engine
 from models.gate import Gate
-from models.head import DenseHead
 from models.prediction import OperatingPoint
 from models.system.files import digest
 from models.system.progress import progress_bar
 from training.config import RunConfig
 from training.data.folder import read_notes
 from training.data.leaks import Leaks
+from training.data.learnable import learnable
 from training.data.manifest import Manifest
 from training.embedding.cache import EmbeddingCache
-from training.embedding.embedded_films import learnable
 from training.evaluation.judge_films import judge
-from training.heads.fit import FittedHead
+from training.heads.fit_folds import FittedHeads
 from training.heads.search import Search
-from training.heads.validation import Judged, Metrics, calibration_gain
 from training.metrics.assessment import Assessment, assess
-from training.metrics.bootstrap import DRAWS
+from training.metrics.bootstrap import DRAWS, Metrics, metrics_json
+from training.metrics.judged import Judged, calibration_gain
 from training.reports.amend_bundle import write_report
 from training.reports.figures import draw_judged
 from training.reports.plots import plot_learning_curves
-from training.reports.wording import metrics_json, metrics_table
+from training.reports.wording import metrics_table
 
 DEFAULT_OPERATING_POINT = "balanced"
 LOCK_FILE: Final = Path(__file__).parents[1] / "requirements.lock"
@@ -51,15 +50,13 @@ class Run:
     manifest: Manifest
     leaks: Leaks
     engine: Engine
-    head: DenseHead
+    heads: FittedHeads
+    search: Search | None
     calibration: Calibration
     judged: Judged
     points: tuple[OperatingPoint, ...]
     gate: Gate
     distances: NDArray[np.float64]
-    batches: Sequence[Mapping[str, Any]]
-    fitted: Sequence[FittedHead]
-    search: Search | None
     versions: Mapping[str, str]
 
     @property
@@ -119,7 +116,7 @@ def _judge_test_split(run: Run, console: Console) -> Judged | None:
     with progress_bar(console, "Judging the test split") as advance:
         judged = judge(
             run.engine,
-            run.head,
+            run.heads.kept.head,
             run.calibration,
             run.manifest.root,
             entries,
@@ -147,9 +144,9 @@ def _report(run: Run, found: Findings) -> dict[str, Any]:
                      "weights_sha256": run.weights.sha256, "engine": run.engine.name, "precision": run.engine.precision},
         "configuration": run.config.as_json(),
         "search": run.search.as_json() if run.search else None,
-        "folds": len(run.fitted),
+        "folds": len(run.heads.folds),
         "draws": DRAWS,
-        "epochs": [fitted.epochs for fitted in run.fitted],
+        "epochs": [fitted.epochs for fitted in run.heads.folds],
         "calibration": {**asdict(run.calibration), "check": _calibration_check(found)},
         "operating_points": [
             {**asdict(point), "confusion": run.judged.confusion(point).tolist()} for point in run.points
@@ -158,7 +155,7 @@ def _report(run: Run, found: Findings) -> dict[str, Any]:
         "gate": {**asdict(run.gate.thresholds), "largest_distance": float(run.distances.max()), "n": len(run.distances)},
         "out_of_fold": metrics_json(found.out_of_fold.metrics),
         **{name: value for name, value in found.out_of_fold.as_json().items() if name != "metrics"},
-        "leave_batch_out": {"scores": list(run.batches), "mean_auroc": _mean_auroc(run.batches)} if run.batches else None,
+        "leave_batch_out": _leave_batch_out(run),
         "test_split": metrics_json(found.test_split.metrics) if found.test_split else None,
         "test_confusion": found.test_split.confusion.tolist() if found.test_split else None,
         "robustness": None,  # a stress test's result and that of an evaluation come later, see `training.reports.amend_bundle`
@@ -179,6 +176,11 @@ def _calibration_check(found: Findings) -> dict[str, Any]:
         "slope_interval_holds_1": slope.low <= 1 <= slope.high if slope else None,
         "brier_better_than_uncalibrated": gain.value > 0 if gain else None,
     }
+
+
+def _leave_batch_out(run: Run) -> dict[str, Any] | None:
+    batches = run.heads.batches
+    return {"scores": list(batches), "mean_auroc": _mean_auroc(batches)} if batches else None
 
 
 def _mean_auroc(batches: Sequence[Mapping[str, Any]]) -> float:
@@ -231,7 +233,7 @@ def _backbone_file(weights: WeightsFile) -> str | None:
 
 
 def _write_files(run: Run, report: Mapping[str, Any], found: Findings, folder: Path) -> None:
-    run.head.save(folder / HEAD_FILE)
+    run.heads.kept.head.save(folder / HEAD_FILE)
     report = {**report, "head_sha256": digest(folder / HEAD_FILE)}
     run.gate.save(folder)
     if name := _backbone_file(run.weights):
@@ -240,14 +242,14 @@ def _write_files(run: Run, report: Mapping[str, Any], found: Findings, folder: P
     draw_judged(run.judged, found.out_of_fold, run.operating_point, folder, thresholds=thresholds)
     if found.test and found.test_split:
         draw_judged(found.test, found.test_split, run.operating_point, folder, thresholds=thresholds, prefix="test_")
-    losses, epochs = [fitted.losses for fitted in run.fitted], [fitted.epochs for fitted in run.fitted]
+    losses, epochs = [fitted.losses for fitted in run.heads.folds], [fitted.epochs for fitted in run.heads.folds]
     plot_learning_curves(losses, epochs, folder / "learning_curves.png")
     write_report(report, folder)
 
 
 def _show(console: Console, metrics: Metrics, run: Run) -> None:
     console.print(metrics_table("On patients it had not seen", metrics, run.operating_point))
-    if run.batches:
+    if run.heads.batches:
         console.print(
-            f"AUROC on left-out acquisition batches, mean of {len(run.batches)}: {_mean_auroc(run.batches):.4f}"
+            f"AUROC on left-out acquisition batches, mean of {len(run.heads.batches)}: {_mean_auroc(run.heads.batches):.4f}"
         )

@@ -1,4 +1,4 @@
-"""The recipe, from a folder to a bundle.
+"""The recipe, from a folder to a bundle; its steps are the wings of this package, in their order.
 
 Some minutes for 5,000 images and two augmented views on two cores; with other head settings seconds, because embeddings are
 kept (`python -m benchmarks.training_speed`).
@@ -6,23 +6,35 @@ kept (`python -m benchmarks.training_speed`).
 
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 
 from models.engines.engine import Engine
+from models.system.process import trim_memory
 from models.system.quiet import import_keras_quietly
 from training.config import RunConfig
 from training.data.folder import choose_positive
-from training.embedding.embed_folder import Gathered
-from training.heads.fit_folds import fit_heads
+from training.data.folds import Split
+from training.data.leak_gate import leak_files, settle_leaks
+from training.data.leaks import Leaks, find_leaks
+from training.data.learnable import split_patients
+from training.data.manifest import Manifest
+from training.embedding.cache import EmbeddingCache
+from training.embedding.embed_folder import embed_folder, plain_embedder
+from training.embedding.embedded_films import EmbeddedFilms
+from training.heads.calibrate import calibrate
+from training.heads.fit import FittedHead
+from training.heads.fit_folds import FittedHeads, fit_heads
 from training.heads.gate import fit_gate
+from training.heads.operating_points import operating_points
 from training.heads.search import Search, search_heads
-from training.heads.validation import calibrate, operating_points
+from training.reports.augmentation_sheet import write_contact_sheet
+from training.reports.leak_report import report_leaks
 from training.run import Run, save_run
 
 if TYPE_CHECKING:
-    from training.backbone.trained_backbone import Trained
+    from training.backbone.trained_backbone import TrainedBackbone
 
 PACKAGES: Final = (
     "tensorflow",
@@ -36,60 +48,90 @@ PACKAGES: Final = (
 )
 
 
-def train(config: RunConfig, gathered: Gathered, engine: Engine, console: Console) -> Path:
-    """Train a bundle and return its folder; `engine` is that which gathered the embeddings.
+def train(config: RunConfig, manifest: Manifest, engine: Engine, console: Console) -> Path:
+    """Train a bundle on the films of a manifest and return its folder; `engine` runs the frozen backbone.
 
     Raises:
-        DatasetError, WeightsError, BundleError, ValueError: with a sentence that says what to do; nothing is left behind.
+        DatasetError: "leak" without `--regroup`; "too_few_patients".
+        WeightsError, BundleError, ValueError: with a sentence that says what to do; nothing is left behind.
     """
-    positive = choose_positive(config, gathered.manifest)
-    manifest, material, splits = gathered.manifest, gathered.material, gathered.splits
+    # ----- data: who may learn from whom, and who judges.
+    write_contact_sheet(config, manifest, size=engine.backbone.input_size)
+    cache = EmbeddingCache.of(engine, config.cache)
+    manifest, leaks = _without_leaks(config, manifest, engine, cache, console)
+    splits = split_patients(config, manifest)
 
-    # ----- The head, judged on patients that it has not seen.
+    # ----- embedding: every film once through the frozen backbone.
+    embedded = None if config.scratch else embed_folder(config, manifest, engine, cache, console)
+    engine.release()  # what follows needs the memory
+    trim_memory()
+
+    # ----- heads: fitted and judged on patients that they have not seen; or a backbone that learns together with its head.
     search: Search | None = None
-    batches: list[dict[str, Any]] = []
-    if material is None or config.fine_tune:
-        logits, fitted, engine, material = _train_backbone(config, gathered, engine, console)
-        head = fitted[0].head
+    if embedded is None or config.fine_tune:
+        trained = _train_backbone(config, manifest, embedded, splits[0], engine, console)
+        engine, embedded = trained.engine, trained.embedded
+        found = FittedHeads(trained.logits, [trained.head], [], trained.head)
     else:
-        if config.search:
-            search = search_heads(config, material, splits, console)
-            config = config.with_head(search.best.candidate.head, search.best.candidate.training)
-        logits, fitted, batches, head = fit_heads(config, material, splits, console)
+        config, search = _choose_head(config, embedded, splits, console)
+        found = fit_heads(config, embedded, splits, console)
+        _log_losses(config, found.kept)
+    positive = choose_positive(config, manifest)
     calibration, judged = calibrate(
-        logits, material.truth, material.patients, splits, labels=manifest.labels, positive=positive
+        found.logits, embedded.truth, embedded.patients, splits, labels=manifest.labels, positive=positive
     )
     points = operating_points(judged)
+    gate, distances = fit_gate(embedded.pooled("mean")[:, 0], embedded.patients, splits, seed=config.seed)
 
-    # ----- What it may be asked about.
-    gate = fit_gate(material.pooled("mean")[:, 0], material.patients, splits, seed=config.seed)
-
+    # ----- reports: the bundle with its card.
     run = Run(
-        config=config,
-        manifest=manifest,
-        leaks=gathered.leaks,
-        engine=engine,
-        head=head,
-        calibration=calibration,
-        judged=judged,
-        points=points,
-        gate=gate.gate,
-        distances=gate.distances,
-        batches=batches,
-        fitted=fitted,
-        search=search,
+        config, manifest, leaks, engine, found, search, calibration, judged, points, gate, distances,
         versions={package: version(package) for package in PACKAGES},
-    )
+    )  # fmt: skip
     return save_run(run, console)
 
 
-def _train_backbone(config: RunConfig, gathered: Gathered, engine: Engine, console: Console) -> "Trained":
+def _without_leaks(
+    config: RunConfig, manifest: Manifest, engine: Engine, cache: EmbeddingCache, console: Console
+) -> tuple[Manifest, Leaks]:
+    """The manifest that may be trained on, and what was found; the table and the picture of that are written first."""
+    leaks = find_leaks(manifest, plain_embedder(manifest.root, engine, cache, console), seed=config.seed)
+    report_leaks(leaks, manifest.root, *leak_files(config))
+    return settle_leaks(config, manifest, leaks, console)
+
+
+def _choose_head(
+    config: RunConfig, embedded: EmbeddedFilms, splits: list[Split], console: Console
+) -> tuple[RunConfig, Search | None]:
+    """The head that was asked for, or the best of those that a search tries."""
+    if not config.search:
+        return config, None
+    search = search_heads(config, embedded, splits, console)
+    return config.with_head(search.best.candidate.head, search.best.candidate.training), search
+
+
+def _log_losses(config: RunConfig, kept: FittedHead) -> None:
+    """The losses of the head that is kept, for TensorBoard where that was asked for."""
+    if config.tensorboard:
+        import_keras_quietly()
+        from training.backbone.event_log import write_losses
+
+        write_losses(config.tensorboard, f"{config.name}-head", kept.losses)
+
+
+def _train_backbone(
+    config: RunConfig,
+    manifest: Manifest,
+    embedded: EmbeddedFilms | None,
+    split: Split,
+    engine: Engine,
+    console: Console,
+) -> "TrainedBackbone":
     """Train the backbone together with its head; that takes TensorFlow, which a frozen one does without."""
     with console.status("Loading TensorFlow …"):
         import_keras_quietly()
-        from training.backbone.fine_tuned_head import fine_tuned_head
-        from training.backbone.from_scratch import trained_from_scratch
-    split = gathered.splits[0]
-    if gathered.material is None:
-        return trained_from_scratch(config, gathered.manifest, split, console)
-    return fine_tuned_head(config, gathered.manifest, gathered.material, split, engine, console)
+        from training.backbone.fine_tuned_head import fine_tune_head
+        from training.backbone.from_scratch import train_from_scratch
+    if embedded is None:
+        return train_from_scratch(config, manifest, split, console)
+    return fine_tune_head(config, manifest, embedded, split, engine, console)

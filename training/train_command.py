@@ -6,13 +6,14 @@ from typing import Any, Final
 
 from rich.console import Console
 
+from models.backbones.table import Backbone
 from models.bundle import BUNDLES_VARIABLE
 from models.head import HeadConfig
+from models.system.quiet import import_keras_quietly
 from training.backbone.scratch_options import add_scratch, scratch_training
 from training.config import AugmentationConfig, HeadTraining, RunConfig
 from training.data.folder import read_folder
-from training.embedding.choose_engine import ready_engine
-from training.embedding.embed_folder import gather
+from training.embedding.choose_engine import choose_engine
 from training.options import add_backbone, add_cache, add_data, add_head
 
 _TRAIN: Final = """\
@@ -92,12 +93,22 @@ def _train(options: argparse.Namespace) -> int:
     )
     console = Console()
     manifest = read_folder(config, console)
-    engine = ready_engine(config, console)
-    gathered = gather(config, manifest, engine, console)
+    engine = choose_engine(config, console)
+    if config.fine_tune:
+        _require_blocks(engine.backbone, config.fine_tune)
     from training.train import train  # loads what fits and draws, a second that --help and refusals need not wait for
 
-    train(config, gathered, engine, console)
+    train(config, manifest, engine, console)
     return 0
+
+
+def _require_blocks(backbone: Backbone, blocks: int) -> None:
+    """Raise a ValueError where the backbone has no such number of blocks, before anything is embedded."""
+    import_keras_quietly()
+    from models.backbones.feature_extractor import build_feature_extractor
+    from training.backbone.fine_tune import require_blocks
+
+    require_blocks(build_feature_extractor(backbone, None).features, blocks)
 
 
 def _given(options: argparse.Namespace, *names: str) -> dict[str, Any]:

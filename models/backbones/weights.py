@@ -1,27 +1,23 @@
 """Finding a backbone's weights: a named file, the vendored one, Keras’ cache, or the publisher."""
 
 import os
-import urllib.error
-import urllib.request
 import warnings
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from threading import Thread
 from typing import Any, Final
 
 import numpy as np
 
 from models.backbones.table import DEFAULT_BACKBONE, PREFERRED_BACKBONE, Backbone, PublishedWeights, get_backbone
+from models.system.download import download
 from models.system.files import atomic_path, digest
 
 WEIGHTS_VARIABLE: Final = "PNEUMOLENS_WEIGHTS"
 """Environment variable: a weight file, or a folder that holds weight files under their published names."""
 
-_CONNECT_SECONDS: Final = 8
 _RESTORE: Final = "It comes with the product: take it from there again."
 
 
@@ -103,7 +99,7 @@ def fetch_weights(backbone: Backbone, to: Path, *, progress: Callable[[int, int]
         return target
     try:
         with atomic_path(target) as temporary:
-            _download(published.url, temporary, progress)
+            download(published.url, temporary, progress)
             if (found := digest(temporary, "md5")) != published.md5:
                 reason = f"what its address sent was cut short or is another file (MD5 {found}); nothing was kept of it"
                 raise WeightsError(_how_to_get(backbone, published, reason))
@@ -182,42 +178,6 @@ def _checked(path: Path, expected: str, algorithm: str, *, source: str, remedy: 
             f"Received: {found}. {remedy}"
         )
     return WeightsFile(path, digest(path), source)
-
-
-def _connect(url: str) -> Any:
-    """Open an address, or fail within `_CONNECT_SECONDS`.
-
-    `urlopen` allows that time to each address of a host, and none to its name servers: behind a firewall that drops
-    packets it would wait for minutes. The thread is a daemon because such a wait cannot be ended.
-    """
-    answers: SimpleQueue[Any] = SimpleQueue()
-
-    def connect() -> None:
-        try:
-            answers.put(urllib.request.urlopen(url, timeout=_CONNECT_SECONDS))  # noqa: S310
-        except (OSError, HTTPException) as error:
-            if isinstance(error, urllib.error.HTTPError):
-                error.close()
-            answers.put(error)
-
-    Thread(target=connect, daemon=True).start()
-    try:
-        answer = answers.get(timeout=_CONNECT_SECONDS)
-    except Empty:
-        raise TimeoutError(f"no answer within {_CONNECT_SECONDS} seconds") from None
-    if isinstance(answer, Exception):
-        raise answer
-    return answer
-
-
-def _download(url: str, path: Path, progress: Callable[[int, int], None] | None) -> None:
-    with _connect(url) as answer, path.open("wb") as file:
-        expected, come = int(answer.headers.get("Content-Length") or 0), 0
-        while piece := answer.read(1 << 20):
-            file.write(piece)
-            come += len(piece)
-            if progress:
-                progress(come, expected)
 
 
 def _none_published(backbone: Backbone) -> str:

@@ -42,7 +42,7 @@ def predict_paths(
     """Judge files and folders, show a table, write what was asked for; return how many files were refused.
 
     Args:
-        engine: one of `models.engines.engine.ENGINES`.
+        engine: one of `models.engines.load.ENGINES`.
         csv: a file, or "-" for standard output (the table then goes to standard error).
         heatmaps: a folder for the films with their heatmaps, as `<start of the file's name>-<start of its digest>.png`.
         operating_point: the name of the one that plain verdicts are taken at; None: `indeterminate` is a verdict, too.

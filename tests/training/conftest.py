@@ -13,7 +13,8 @@ from models.backbones.feature_extractor import FeatureExtractor, build_feature_e
 from models.backbones.table import get_backbone
 from models.backbones.weights import WEIGHTS_VARIABLE, WeightsFile, find_weights
 from models.bundle import BUNDLES_VARIABLE, Bundle, load_bundle
-from models.engines.engine import Engine, load_engine
+from models.engines.engine import Engine
+from models.engines.load import load_engine
 from tests.training.films import write_film, write_published
 from training.__main__ import main
 

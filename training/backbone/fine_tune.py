@@ -17,8 +17,8 @@ from models.backbones.feature_extractor import FeatureExtractor
 from models.network import build_network
 from training.backbone.film_batches import FilmViews
 from training.config import AugmentationConfig
+from training.data.learnable import balanced_weights
 from training.data.manifest import Entry
-from training.embedding.embedded_films import balanced_weights
 from training.embedding.views import Film
 
 _BLOCK: Final = re.compile(r"(conv\d_block\d+|stage\d_unit\d+|block\d[a-z]|top)(?=_)")

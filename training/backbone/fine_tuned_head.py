@@ -7,29 +7,29 @@ from models.backbones.feature_extractor import build_feature_extractor
 from models.engines.engine import Engine
 from training.backbone.event_log import EventLog
 from training.backbone.fine_tune import fine_tune
-from training.backbone.trained_backbone import Trained, take_over
+from training.backbone.trained_backbone import TrainedBackbone, judge_trained_backbone
 from training.config import RunConfig
 from training.data.folds import Split
 from training.data.manifest import Manifest
-from training.embedding.embedded_films import Material
+from training.embedding.embedded_films import EmbeddedFilms
 from training.heads.fit import fit_head
 from training.heads.stack import Candidate
 
 
-def fine_tuned_head(
+def fine_tune_head(
     config: RunConfig,
     manifest: Manifest,
-    material: Material,
+    embedded: EmbeddedFilms,
     split: Split,
     engine: Engine,
     console: Console,
-) -> Trained:
+) -> TrainedBackbone:
     """Fit a head and fine-tune a copy of the engine's backbone with it on the first part of the split; the second judges."""
     fit, held_out = split
     backbone, extractor = engine.backbone, build_feature_extractor(engine.backbone, engine.weights)
     fitted = fit_head(
-        material.pooled(config.head.pooling)[fit],
-        material.truth[fit],
+        embedded.pooled(config.head.pooling)[fit],
+        embedded.truth[fit],
         Candidate(config.head, config.head_training),
         classes=len(manifest.labels),
         seed=config.seed,
@@ -40,8 +40,8 @@ def fine_tuned_head(
             extractor,
             head,
             manifest.root,
-            material.entries,
-            material.truth,
+            embedded.entries,
+            embedded.truth,
             split=split,
             blocks=config.fine_tune,
             pooling=config.head.pooling,
@@ -51,7 +51,7 @@ def fine_tuned_head(
             callbacks=[EventLog(config.tensorboard, f"{config.name}-fine-tuning")] if config.tensorboard else [],
         )
     losses = (history["loss"], history["val_loss"])
-    return take_over(
+    return judge_trained_backbone(
         config,
         manifest,
         held_out,

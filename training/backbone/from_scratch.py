@@ -19,15 +19,15 @@ from models.network import build_network
 from models.system.progress import progress_bar
 from training.backbone.event_log import EventLog
 from training.backbone.scratch_loop import ScratchLoop
-from training.backbone.trained_backbone import Trained, take_over
+from training.backbone.trained_backbone import TrainedBackbone, judge_trained_backbone
 from training.config import RunConfig
 from training.data.folds import STOPPING_SHARE, Split, grouped_hold_out
+from training.data.learnable import class_indices, learnable
 from training.data.manifest import Entry, Manifest
-from training.embedding.embedded_films import class_indices, learnable
 from training.embedding.views import Film
 
 
-def trained_from_scratch(config: RunConfig, manifest: Manifest, split: Split, console: Console) -> Trained:
+def train_from_scratch(config: RunConfig, manifest: Manifest, split: Split, console: Console) -> TrainedBackbone:
     """Train backbone and head from a random start, on the first part of the split; the second judges."""
     backbone = get_backbone(FROM_SCRATCH_BACKBONE if config.backbone == "auto" else config.backbone)
     entries = learnable(manifest)
@@ -55,7 +55,7 @@ def trained_from_scratch(config: RunConfig, manifest: Manifest, split: Split, co
         console.print(f"Going on after epoch {loop.done}, from {loop.state}", markup=False, soft_wrap=True)
     with progress_bar(console, "Training, by batch") as advance:
         losses = loop.run(advance, say=console.print)
-    return take_over(
+    return judge_trained_backbone(
         config,
         manifest,
         held_out,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from models.system.files import atomic_path
 from training.backbone.film_batches import FilmViews
 from training.config import RunConfig, ScratchTraining
-from training.embedding.embedded_films import balanced_weights
+from training.data.learnable import balanced_weights
 from training.embedding.views import Film
 
 _DAMAGE = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)

@@ -11,35 +11,37 @@ from rich.console import Console
 from models.backbones.feature_extractor import FeatureExtractor
 from models.backbones.table import Backbone
 from models.backbones.weights import WeightsFile
-from models.engines.engine import Engine, load_engine
+from models.engines.engine import Engine
+from models.engines.load import load_engine
 from models.head import DenseHead
 from models.system.files import digest
 from models.system.progress import progress_bar
 from training.config import AugmentationConfig, RunConfig
+from training.data.learnable import class_indices, learnable
 from training.data.manifest import Manifest
 from training.embedding.cache import EmbeddingCache
 from training.embedding.embed import embed
-from training.embedding.embedded_films import Material, class_indices, learnable
+from training.embedding.embedded_films import EmbeddedFilms
 from training.heads.fit import FittedHead
 
 
-class Trained(NamedTuple):
+class TrainedBackbone(NamedTuple):
     """What a run goes on with.
 
     Attributes:
         logits: `(n, classes)` of the films that judge, NaN elsewhere.
-        heads: the one head.
+        head: fitted with it.
         engine: with the trained backbone, whose weights lie in the run's folder.
-        material: the plain films as that backbone sees them.
+        embedded: the plain films as that backbone sees them.
     """
 
     logits: NDArray[np.float32]
-    heads: list[FittedHead]
+    head: FittedHead
     engine: Engine
-    material: Material
+    embedded: EmbeddedFilms
 
 
-def take_over(
+def judge_trained_backbone(
     config: RunConfig,
     manifest: Manifest,
     held_out: NDArray[np.int64],
@@ -51,7 +53,7 @@ def take_over(
     losses: tuple[list[float], list[float]],
     best: int,
     console: Console,
-) -> Trained:
+) -> TrainedBackbone:
     """Save a backbone, embed the plain films with it, and judge those that were held out.
 
     Args:
@@ -81,11 +83,11 @@ def take_over(
         )
         advance(len(entries), len(entries))
     patients = tuple(entry.patient for entry in entries)
-    material = Material(entries, class_indices(entries, manifest.labels), patients, embeddings)
+    embedded = EmbeddedFilms(entries, class_indices(entries, manifest.labels), patients, embeddings)
     trained = DenseHead.of(head)
     logits = np.full((len(entries), len(manifest.labels)), np.nan, dtype=np.float32)
-    logits[held_out] = trained.logits(material.pooled(config.head.pooling)[held_out, 0])
-    return Trained(logits, [FittedHead(trained, best, losses)], engine, material)
+    logits[held_out] = trained.logits(embedded.pooled(config.head.pooling)[held_out, 0])
+    return TrainedBackbone(logits, FittedHead(trained, best, losses), engine, embedded)
 
 
 def save_backbone(extractor: FeatureExtractor, path: Path, *, source: str) -> WeightsFile:

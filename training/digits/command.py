@@ -6,8 +6,9 @@ from typing import Final
 
 from rich.console import Console
 
+from models.system.progress import progress_bar
 from models.system.quiet import import_keras_quietly
-from training.digits.mnist import read_mnist
+from training.digits.mnist import Pictures, read_mnist
 
 _DIGITS: Final = """\
 Train the small residual network on MNIST, as an exercise in seeing whether everything learns as it should.
@@ -61,7 +62,7 @@ def _digits(options: argparse.Namespace) -> int:
         import_keras_quietly()
         from training.digits.report import train_and_report
         from training.digits.train_digits import DigitTraining, hold_out
-    pictures = read_mnist(options.data)
+    pictures = _read(options.data, console)
     if options.hold_out:
         pictures = hold_out(pictures, options.hold_out)
     trainings = [
@@ -72,3 +73,10 @@ def _digits(options: argparse.Namespace) -> int:
     judged_by = "held-out" if options.hold_out else "test"
     train_and_report(pictures, trainings, options.out, console, judged_by=judged_by)
     return 0
+
+
+def _read(path: Path | None, console: Console) -> Pictures:
+    if path is not None:
+        return read_mnist(path)
+    with progress_bar(console, "Fetching the digits") as advance:
+        return read_mnist(progress=advance)

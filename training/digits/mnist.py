@@ -1,11 +1,20 @@
 """The handwritten digits of LeCun, Cortes & Burges, in their original split and order."""
 
 import zipfile
+from http.client import HTTPException
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from models.backbones.weights import keras_cache
+from models.system.download import download
+from models.system.files import atomic_path, digest
+from models.system.progress import Advance
+
+_URL: Final = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
+_SHA256: Final = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
 
 
 class Pictures(NamedTuple):
@@ -22,14 +31,14 @@ class Pictures(NamedTuple):
     test_labels: NDArray[np.int64]
 
 
-def read_mnist(path: Path | None = None) -> Pictures:
-    """Read `mnist.npz` in the layout of `keras.datasets`; without a path, let Keras fetch it into its cache.
+def read_mnist(path: Path | None = None, *, progress: Advance | None = None) -> Pictures:
+    """Read `mnist.npz` in the layout of `keras.datasets`; without a path, that of Keras' cache, fetched where it is not there.
 
     Raises:
-        ValueError: where the file is not such an archive, or Keras cannot fetch it.
+        ValueError: where the file is not such an archive, or cannot be fetched.
     """
     if path is None:
-        return _fetched()
+        path = _fetched(progress)
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             parts = [arrays[name] for name in ("x_train", "y_train", "x_test", "y_test")]
@@ -52,11 +61,16 @@ def as_pictures(
     return Pictures(train[..., None], labels[0], test[..., None], labels[1])
 
 
-def _fetched() -> Pictures:
-    import keras
-
+def _fetched(progress: Advance | None) -> Path:
+    """The published archive in the folder where `keras.datasets` keeps it, its digest checked."""
+    path = keras_cache().with_name("datasets") / "mnist.npz"
+    if path.is_file() and digest(path) == _SHA256:
+        return path
     try:
-        (train, train_labels), (test, test_labels) = keras.datasets.mnist.load_data()
-    except Exception as error:  # a failed download is no more than that in Keras
+        with atomic_path(path) as temporary:
+            download(_URL, temporary, progress)
+            if (found := digest(temporary)) != _SHA256:
+                raise OSError(f"what {_URL} sent is not the published file (SHA-256 {found})")
+    except (OSError, HTTPException) as error:
         raise ValueError(f"The digits cannot be fetched: {error}. Name a file with --data mnist.npz.") from error
-    return as_pictures(train, train_labels, test, test_labels)
+    return path

@@ -1,17 +1,16 @@
 """What a run works with once every image has been through the backbone."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.head import select_pooling
-from training.data.manifest import Entry, Manifest
+from training.data.manifest import Entry
 
 
 @dataclass(frozen=True)
-class Material:
+class EmbeddedFilms:
     """Images that may be learnt from, with their embeddings.
 
     Attributes:
@@ -30,18 +29,3 @@ class Material:
     def pooled(self, pooling: str) -> NDArray[np.float32]:
         """The embeddings by one of `models.head.POOLINGS`: `(n, 1 + views, d)`, or twice as long for "both"."""
         return select_pooling(self.embeddings, pooling)
-
-
-def learnable(manifest: Manifest) -> tuple[Entry, ...]:
-    """The entries that may be learnt from: everything but a test split."""
-    return (*manifest.select("train"), *manifest.select("val"))
-
-
-def class_indices(entries: Sequence[Entry], labels: Sequence[str]) -> NDArray[np.int64]:
-    """The class of each entry, `(n,)`, as its place in `labels`."""
-    return np.array([labels.index(entry.label) for entry in entries], dtype=np.int64)
-
-
-def balanced_weights(labels: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
-    """What an example of each class weighs, `(classes,)`, so that all classes weigh the same together."""
-    return np.asarray(len(labels) / (classes * np.bincount(labels, minlength=classes)))

@@ -9,7 +9,7 @@ import numpy as np
 from models.films.radiograph import read_radiograph
 from models.prediction import OperatingPoint
 from training.data.manifest import Entry
-from training.heads.validation import Judged
+from training.metrics.judged import Judged
 from training.reports.plots import contact_sheet
 
 ERROR_SHEET: Final = "errors.png"

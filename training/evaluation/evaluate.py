@@ -14,7 +14,7 @@ from rich.console import Console
 
 from models.backbones.table import get_backbone
 from models.bundle import Bundle
-from models.engines.engine import load_engine
+from models.engines.load import load_engine
 from models.prediction import OperatingPoint
 from models.predictor import backbone_weights, load_gate, load_head
 from models.system.files import write_atomically
@@ -24,15 +24,15 @@ from training.embedding.cache import EmbeddingCache
 from training.evaluation.confident_errors import confident_errors, draw_errors
 from training.evaluation.judge_films import judge
 from training.evaluation.page import PAGE_FILE, evaluation_page
-from training.heads.validation import Judged
 from training.metrics.abstention import abstention_report
 from training.metrics.assessment import Assessment, assess
-from training.metrics.bootstrap import DRAWS
+from training.metrics.bootstrap import DRAWS, metrics_json
 from training.metrics.classification import verdict_metrics
 from training.metrics.comparison import Earlier, compare, difference_text
+from training.metrics.judged import Judged
 from training.metrics.subgroups import Column, subgroup_report
 from training.reports.figures import draw_judged
-from training.reports.wording import metric_name, metrics_json, metrics_table
+from training.reports.wording import metric_name, metrics_table
 
 EVALUATION_FILE: Final = "evaluation.json"
 
@@ -66,7 +66,7 @@ def evaluate(task: Task, out: Path, console: Console, *, cache: Path, engine: st
     Args:
         out: a folder; files of an earlier evaluation are replaced. The page and the sheet of errors show patients.
         cache: folder of embeddings.
-        engine: one of `models.engines.engine.ENGINES`.
+        engine: one of `models.engines.load.ENGINES`.
 
     Raises:
         BundleError, WeightsError: with a sentence that says what to do.

@@ -11,11 +11,11 @@ from models.engines.engine import Engine
 from models.gate import Gate
 from models.head import DenseHead, select_pooling
 from training.config import AugmentationConfig
+from training.data.learnable import class_indices
 from training.data.manifest import Entry
 from training.embedding.cache import EmbeddingCache
 from training.embedding.embed import embed
-from training.embedding.embedded_films import class_indices
-from training.heads.validation import Judged
+from training.metrics.judged import Judged
 
 
 def judge(

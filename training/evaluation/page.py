@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from training.config import NOT_STATED
 from training.evaluation.page_sections import (
     abstention,
     discrimination,
@@ -12,10 +11,10 @@ from training.evaluation.page_sections import (
     operating_points,
     subgroups,
 )
-from training.metrics.bootstrap import interval_text
+from training.metrics.bootstrap import NOT_STATED, estimate_of, interval_text
 from training.metrics.comparison import difference_text
 from training.reports.html import Markup, document, heading, markup, paragraph, table, tiles
-from training.reports.wording import estimate_of, metric_name
+from training.reports.wording import metric_name
 
 PAGE_FILE: Final = "evaluation.html"
 

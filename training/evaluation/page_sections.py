@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from training.metrics.bootstrap import interval_text
+from training.metrics.bootstrap import estimate_of, interval_text
 from training.metrics.decisions import SHOWN_COVERAGES
 from training.reports.html import Markup, figure, figures, heading, interval_bar, markup, paragraph, table
-from training.reports.wording import estimate_of, metric_name
+from training.reports.wording import metric_name
 
 _REASONS: Final = {
     "not_a_radiograph": "refused: not a chest radiograph",

@@ -1,4 +1,4 @@
-"""Fitting the calibration on out-of-fold logits."""
+"""The calibration, fitted on out-of-fold logits."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 
 from models.calibration import Calibration
 from training.metrics.bootstrap import draw_weights, patient_indices
+from training.metrics.judged import Judged
 from training.metrics.weighted import recalibrate
 
 _DRAWS: Final = 500
@@ -67,3 +68,30 @@ def _temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> Cali
 
     best = minimize_scalar(loss, bounds=(-5, 3), method="bounded")
     return Calibration(method="temperature", slope=float(np.exp(best.x)), bias=(0.0,) * wide.shape[1])
+
+
+def calibrate(
+    logits: NDArray[np.float32],
+    truth: NDArray[np.int64],
+    patients: Sequence[str],
+    folds: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
+    *,
+    labels: tuple[str, ...],
+    positive: str | None,
+) -> tuple[Calibration, Judged]:
+    """Calibrate out-of-fold logits `(n, classes)`.
+
+    Returns:
+        The calibration fitted on all of them, for the bundle, and the images as judged by calibrations fitted on the
+        other folds alone, so that no number about calibration comes from the images it was fitted on.
+    """
+    held_out = [part for _, part in folds]
+    probabilities = np.empty(logits.shape, dtype=np.float64)
+    for part in held_out:
+        others = np.setdiff1d(np.concatenate(held_out), part) if len(held_out) > 1 else part
+        probabilities[part] = fit_calibration(logits[others], truth[others]).probabilities(logits[part])
+    every = np.concatenate(held_out)
+    uncalibrated = Calibration.identity(len(labels)).probabilities(logits[every])
+    people = [patients[index] for index in every]
+    judged = Judged(truth[every], probabilities[every], people, labels, positive, uncalibrated)
+    return fit_calibration(logits[every], truth[every], people), judged

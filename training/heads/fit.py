@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from models.head import DenseHead
 from training.config import HeadTraining
-from training.embedding.embedded_films import balanced_weights
+from training.data.learnable import balanced_weights
 from training.heads.stack import Candidate, HeadStack
 
 _IMAGES_AT_ONCE: Final = 256

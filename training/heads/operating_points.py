@@ -26,8 +26,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import beta
 
-from training.metrics.bootstrap import BoolArray, FloatArray, patient_indices
-from training.metrics.classification import binary_arrays
+from models.prediction import OperatingPoint
+from training.metrics.bootstrap import DRAWS, BoolArray, Estimate, FloatArray, patient_indices
+from training.metrics.classification import binary_arrays, verdict_metrics
+from training.metrics.judged import Judged
 
 TARGET: Final = 0.95
 """What the sensitivity of rule_out and the specificity of rule_in reach at least."""
@@ -150,3 +152,23 @@ def _balanced(truth: BoolArray, scores: FloatArray) -> float:
     best = usable & (youden == youden[usable].max())
     widest = np.argmax(np.where(best, upper - lower, -1))
     return float(middle[widest])
+
+
+def operating_points(judged: Judged, *, draws: int = DRAWS) -> tuple[OperatingPoint, ...]:
+    """The points rule_out, balanced and rule_in with what they gave; none for more than two classes."""
+    if judged.positive is None:
+        return ()
+    points = []
+    chosen = choose_operating_points(judged.is_positive, judged.positive_probability, judged.patients)
+    for name, choice in chosen.items():
+        verdict = judged.positive_probability >= choice.threshold
+        metrics = verdict_metrics(judged.is_positive, verdict, judged.patients, draws=draws)
+        sensitivity = _triple(metrics["sensitivity"], verdict[judged.is_positive])
+        specificity = _triple(metrics["specificity"], ~verdict[~judged.is_positive])
+        points.append(OperatingPoint(name, choice.threshold, sensitivity, specificity, choice.promise))
+    return tuple(points)
+
+
+def _triple(estimate: Estimate | None, right: NDArray[np.bool_]) -> tuple[float, float, float]:
+    # Where the bootstrap cannot draw an interval, as with one patient, nothing narrower than the whole range is known.
+    return (estimate.value, estimate.low, estimate.high) if estimate else (float(right.mean()), 0.0, 1.0)

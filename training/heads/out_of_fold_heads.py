@@ -59,10 +59,10 @@ def refit_folds(bundle: Bundle, manifest: Manifest, engine: Engine, cache: Path,
             otherwise when it was trained; or its configuration is not one of this version.
     """
     config = _recorded(bundle, manifest, cache)
-    material = embed_folder(config, manifest, engine, EmbeddingCache.of(engine, cache), console)
-    folds = grouped_folds(material.truth, material.patients, folds=config.folds, seed=config.seed)
-    fitted = fit_heads(config, material, folds, console).folds
-    of_film = np.empty(len(material.truth), dtype=np.int64)
+    embedded = embed_folder(config, manifest, engine, EmbeddingCache.of(engine, cache), console)
+    folds = grouped_folds(embedded.truth, embedded.patients, folds=config.folds, seed=config.seed)
+    fitted = fit_heads(config, embedded, folds, console).folds
+    of_film = np.empty(len(embedded.truth), dtype=np.int64)
     for number, (_, held_out) in enumerate(folds):
         of_film[held_out] = number
     return Judges([one.head for one in fitted], of_film)

@@ -23,7 +23,7 @@ from models.head import POOLINGS
 from models.system.progress import Advance, progress_bar
 from training.config import RunConfig
 from training.data.folds import Split
-from training.embedding.embedded_films import Material
+from training.embedding.embedded_films import EmbeddedFilms
 from training.heads.fit import Part, fit_side_by_side
 from training.heads.fit_folds import left_out_batches
 from training.heads.stack import Candidate
@@ -120,13 +120,13 @@ class Search:
         return table
 
 
-def search_heads(config: RunConfig, material: Material, folds: Sequence[Split], console: Console) -> Search:
+def search_heads(config: RunConfig, embedded: EmbeddedFilms, folds: Sequence[Split], console: Console) -> Search:
     """Try heads on the folds that the chosen one will be judged by, and on acquisition batches."""
     training = replace(config.head_training, epochs=min(_EPOCHS, config.head_training.epochs))
     narrow = Candidate(replace(config.head, width=_NARROW), training)
     poolings = [narrow._replace(head=replace(narrow.head, pooling=pooling)) for pooling in POOLINGS]
     views = min(_VIEWS, config.views)
-    trier = _Trier(config.seed, material, folds, views)
+    trier = _Trier(config.seed, embedded, folds, views)
     with progress_bar(console, "Trying heads") as advance:
         count = len(poolings) + len(_variations(narrow)) + len(_without_hidden_units(narrow)) + 1
         trials = trier.try_all(poolings, advance, count)
@@ -171,19 +171,19 @@ class _Trier:
     """Fits candidates on the folds and on the batches, and scores them."""
 
     seed: int
-    material: Material
+    embedded: EmbeddedFilms
     folds: Sequence[Split]
     views: int
     done: int = 0
 
     def __post_init__(self) -> None:
-        material = self.material
-        self._classes = len(np.unique(material.truth))
-        self._batches: list[Split] = [(fold.fit, fold.held_out) for fold in left_out_batches(material)]
+        embedded = self.embedded
+        self._classes = len(np.unique(embedded.truth))
+        self._batches: list[Split] = [(fold.fit, fold.held_out) for fold in left_out_batches(embedded)]
 
     def try_all(self, candidates: Sequence[Candidate], advance: Advance, count: int) -> list[Trial]:
         trials: list[Trial] = []
-        truth = self.material.truth
+        truth = self.embedded.truth
         held_out = [held_out for _, held_out in (*self.folds, *self._batches)]
         every = np.concatenate(held_out[: len(self.folds)])
         for together in self._groups(candidates):
@@ -202,7 +202,7 @@ class _Trier:
         """Candidates that one step can fit: of one pooling and width, and not too many for the memory."""
         groups = []
         for (pooling, width), same in groupby(candidates, key=lambda one: (one.head.pooling, one.head.width)):
-            size = self.material.pooled(pooling).shape[-1] * (width or self._classes)
+            size = self.embedded.pooled(pooling).shape[-1] * (width or self._classes)
             most = max(1, _MOST_NUMBERS // ((len(self.folds) + len(self._batches)) * size))
             alike = list(same)
             groups += [alike[start : start + most] for start in range(0, len(alike), most)]
@@ -212,10 +212,10 @@ class _Trier:
         self, candidates: Sequence[Candidate], held_out: Sequence[NDArray[np.int64]]
     ) -> list[list[NDArray[np.float32]]]:
         """For each candidate, the logits of what each split holds out."""
-        embeddings = self.material.pooled(candidates[0].head.pooling)
+        embeddings = self.embedded.pooled(candidates[0].head.pooling)
         rows = fit_side_by_side(
             embeddings[:, : 1 + self.views],
-            self.material.truth,
+            self.embedded.truth,
             [Part(fit) for fit, _ in (*self.folds, *self._batches)],
             candidates,
             classes=self._classes,

@@ -6,11 +6,10 @@ from typing import Any
 import numpy as np
 
 from models.prediction import OperatingPoint
-from training.heads.validation import Judged
-from training.metrics.bootstrap import DRAWS
+from training.metrics.bootstrap import DRAWS, metrics_json
 from training.metrics.classification import share_metrics
 from training.metrics.decisions import indeterminate
-from training.reports.wording import metrics_json
+from training.metrics.judged import Judged
 
 REFUSED, WITHHELD, INDETERMINATE = "not_a_radiograph", "unlike_training_data", "indeterminate"
 

@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.prediction import OperatingPoint
-from training.heads.validation import Judged, Metrics
-from training.metrics.bootstrap import DRAWS
+from training.metrics.bootstrap import DRAWS, Metrics, metrics_json
 from training.metrics.decisions import (
     PREVALENCES,
     DecisionCurve,
@@ -18,7 +17,7 @@ from training.metrics.decisions import (
     predictive_values,
     risk_coverage,
 )
-from training.reports.wording import metrics_json
+from training.metrics.judged import Judged
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ number of times each image occurs in it, so a statistic that takes weights is co
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ Statistics = Callable[[FloatArray], Mapping[str, FloatArray]]
 CONFIDENCE: Final = 0.95
 DRAWS: Final = 2000
 NOT_ASSESSABLE: Final = "not assessable"
+NOT_STATED: Final = "not stated"
+"""What a card says where its author, or a file, has said nothing."""
+
 _FEWEST_DRAWS: Final = 40  # below this, no draw lies outside the 2.5 % percentile
 _FEWEST_PATIENTS: Final = 2  # one patient drawn again and again shows no spread
 _CHUNK_CELLS: Final = 1 << 17  # one weight matrix of a chunk takes 1 MB: a core's cache holds it, memory hardly notices
@@ -144,3 +147,17 @@ def _estimate(value: float, drawn: FloatArray, about: NDArray[np.intp], *, propo
         exact = tail ** (1 / patients)
         low, high = (exact, high) if value == 1 else (low, 1 - exact) if value == 0 else (low, high)
     return Estimate(value, low, high, n=len(about), patients=patients, left_out=len(drawn) - len(defined))
+
+
+Metrics = Mapping[str, Estimate | None]
+"""Estimates by the name of the metric; None where it is not assessable."""
+
+
+def metrics_json(metrics: Metrics) -> dict[str, Any]:
+    """Estimates as plain numbers; null where not assessable."""
+    return {name: estimate.as_json() if estimate else None for name, estimate in metrics.items()}
+
+
+def estimate_of(raw: Mapping[str, Any] | None) -> Estimate | None:
+    """An estimate back from what `metrics_json` wrote."""
+    return Estimate(**raw) if raw else None

@@ -1,14 +1,11 @@
 """How a result elsewhere differs from the one before: the external drop."""
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Final
 
-from training.heads.validation import Metrics
-from training.metrics.bootstrap import NOT_ASSESSABLE, Estimate
+from training.metrics.bootstrap import NOT_ASSESSABLE, Estimate, Metrics
 
 FOLLOWS_PREVALENCE: Final = ("accuracy", "auprc", "ppv", "npv", "brier")
 """Metrics that change with the share of images that have the finding, even where the model is as good as before."""
@@ -44,25 +41,6 @@ class Difference:
     value: float
     low: float
     high: float
-
-
-def read_earlier(path: Path) -> Earlier:
-    """Read a bundle's report.json or an evaluation.json.
-
-    Raises:
-        ValueError: where it is neither.
-    """
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-        kind = "out of fold" if "out_of_fold" in raw else "evaluation"
-        metrics = raw["out_of_fold"] if kind == "out of fold" else raw["metrics"]
-        fingerprint = raw["data"]["fingerprint"] if kind == "out of fold" else raw["data_fingerprint"]
-        estimates = {name: Estimate(**value) if value else None for name, value in metrics.items()}
-        return Earlier(kind, str(raw["bundle"]), str(fingerprint), estimates)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(
-            f"--compare must name an evaluation.json, or the report.json of a bundle. Received: {path}, {error!r}"
-        ) from error
 
 
 def difference(later: Estimate, earlier: Estimate) -> Difference:

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from training.metrics.bootstrap import interval_text
+from training.metrics.bootstrap import estimate_of, interval_text
 from training.metrics.decisions import SHOWN_COVERAGES
 from training.reports.card_network import made_with, network, search
 from training.reports.card_robustness import robustness
-from training.reports.wording import estimate_of, metric_name
+from training.reports.wording import metric_name
 
 _OF_TWO_CLASSES: Final = ("roc", "precision_recall", "reliability", "histogram", "decision_curve")
 

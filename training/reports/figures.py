@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from models.prediction import OperatingPoint
-from training.heads.validation import Judged
 from training.metrics.assessment import Assessment, has_both_classes
 from training.metrics.curves import precision_recall_points, reliability, roc_points
+from training.metrics.judged import Judged
 from training.reports.decision_plots import plot_decision_curve, plot_risk_coverage
 from training.reports.plots import (
     plot_confusion,

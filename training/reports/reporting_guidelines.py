@@ -8,10 +8,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from training.config import NOT_STATED
-from training.metrics.bootstrap import interval_text
+from training.metrics.bootstrap import NOT_STATED, estimate_of, interval_text
 from training.reports.card_robustness import error_text
-from training.reports.wording import estimate_of, metric_name, settings_text
+from training.reports.wording import metric_name, settings_text
 
 REPORTING_FILE: Final = "reporting.json"
 AUTHOR: Final = "author must state"

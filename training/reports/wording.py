@@ -6,8 +6,7 @@ from typing import Any, Final
 from rich.table import Table
 
 from models.prediction import OperatingPoint
-from training.heads.validation import Metrics
-from training.metrics.bootstrap import Estimate, interval_text
+from training.metrics.bootstrap import Metrics, interval_text
 
 _NAMES: Final = {
     "auroc": "AUROC",
@@ -26,16 +25,6 @@ def metric_name(name: str) -> str:
     if name.startswith("recall_"):
         return f"sensitivity for {name.removeprefix('recall_')}"
     return _NAMES.get(name, name.replace("_", " "))
-
-
-def metrics_json(metrics: Metrics) -> dict[str, Any]:
-    """Estimates as plain numbers; null where not assessable."""
-    return {name: estimate.as_json() if estimate else None for name, estimate in metrics.items()}
-
-
-def estimate_of(raw: Mapping[str, Any] | None) -> Estimate | None:
-    """An estimate back from what `metrics_json` wrote."""
-    return Estimate(**raw) if raw else None
 
 
 def metrics_table(title: str, metrics: Metrics, operating_point: OperatingPoint | None) -> Table:

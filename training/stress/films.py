@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.config import AugmentationConfig
+from training.data.learnable import class_indices
 from training.data.manifest import Entry
 from training.data.patients import DatasetError
 from training.embedding import views
-from training.embedding.embedded_films import class_indices
 from training.stress.corruptions import CORRUPTIONS, SEVERITIES, Film, corrupt
 from training.stress.shortcuts import MARKERS, border_only, centre_masked, with_marker
 

@@ -17,15 +17,16 @@ from rich.console import Console
 
 from models.backbones.table import get_backbone
 from models.bundle import Bundle, BundleSpec
-from models.engines.engine import Engine, load_engine
+from models.engines.engine import Engine
+from models.engines.load import load_engine
 from models.gate import Gate
 from models.head import select_pooling
 from models.prediction import take_verdict
 from models.predictor import backbone_weights, load_gate, load_head
 from models.system.files import write_atomically
 from models.system.progress import Advance, progress_bar
+from training.data.learnable import learnable
 from training.data.manifest import Manifest
-from training.embedding.embedded_films import learnable
 from training.heads.out_of_fold_heads import Judges, refit_folds
 from training.metrics.bootstrap import BoolArray, Estimate
 from training.stress.corruptions import CORRUPTIONS, SEVERITIES
@@ -77,7 +78,7 @@ def stress(
         cache: folder of embeddings.
         sample: how many films, as many of each class.
         seed: of the sample and of the noise.
-        engine: one of `models.engines.engine.ENGINES`.
+        engine: one of `models.engines.load.ENGINES`.
 
     Raises:
         BundleError, WeightsError, ValueError: with a sentence that says what to do.

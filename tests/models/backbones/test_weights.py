@@ -11,7 +11,6 @@ from threading import Thread
 import pytest
 
 from models.backbones.table import Backbone, PublishedWeights, VendoredWeights, get_backbone
-from models.backbones.table import weights as module
 from models.backbones.weights import (
     WEIGHTS_VARIABLE,
     WeightsError,
@@ -165,7 +164,7 @@ def test_without_download_no_server_is_asked(publisher: str, cache: Path) -> Non
 
 
 def test_a_server_that_keeps_silent_is_given_up(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr("models.system.download._CONNECT_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(WeightsError, match="the download failed"):
         find_weights(_published(f"http://127.0.0.1:{silent.getsockname()[1]}/"))
     assert list(cache.iterdir()) == []

@@ -17,7 +17,8 @@ from models.backbones.table import get_backbone
 from models.backbones.weights import WeightsError, WeightsFile, find_weights
 from models.engines.batching import BATCH_SIZE, SharedEngine
 from models.engines.converted import converted_backbone
-from models.engines.engine import Engine, load_engine
+from models.engines.engine import Engine
+from models.engines.load import load_engine
 from models.engines.openvino_engine import SMALLEST_COSINE, probe_films, smallest_cosine
 from models.films.radiograph import read_radiograph
 from models.predictor import Predictor

@@ -21,12 +21,13 @@ from models.system.files import digest
 from tests.training.conftest import Workshop
 from tests.training.films import write_published
 from training.backbone.fine_tune import block_names, unfreeze
-from training.backbone.fine_tuned_head import fine_tuned_head
+from training.backbone.fine_tuned_head import fine_tune_head
 from training.config import HeadTraining, RunConfig
+from training.data.learnable import split_patients
 from training.data.manifest import read_manifest
 from training.embedding.cache import EmbeddingCache
-from training.embedding.embed_folder import divide, embed_folder
-from training.embedding.embedded_films import Material
+from training.embedding.embed_folder import embed_folder
+from training.embedding.embedded_films import EmbeddedFilms
 from training.heads.fit import FittedHead
 
 LITE = get_backbone("efficientnet_lite0")
@@ -38,14 +39,14 @@ class Tuned:
     """What the second phase gave, with all that is needed to check it; the extractor has the weights that were saved."""
 
     root: Path
-    material: Material
+    embedded: EmbeddedFilms
     extractor: FeatureExtractor
     fit: NDArray[np.int64]
     held_out: NDArray[np.int64]
     logits: NDArray[np.float32]
     fitted: FittedHead
     weights: WeightsFile
-    seen: Material
+    seen: EmbeddedFilms
 
 
 @pytest.fixture(scope="module")
@@ -65,12 +66,12 @@ def tuned(tmp_path_factory: pytest.TempPathFactory, engine: Engine) -> Tuned:
         head_training=training,
     )
     manifest, console = read_manifest(root), Console(quiet=True)
-    material = embed_folder(config, manifest, engine, EmbeddingCache.of(engine, config.cache), console)
-    (split,) = divide(config, manifest)
-    logits, fitted, running, seen = fine_tuned_head(config, manifest, material, split, engine, console)
+    embedded = embed_folder(config, manifest, engine, EmbeddingCache.of(engine, config.cache), console)
+    (split,) = split_patients(config, manifest)
+    logits, fitted, running, seen = fine_tune_head(config, manifest, embedded, split, engine, console)
     fit, held_out = split
     extractor = build_feature_extractor(LITE, running.weights)
-    return Tuned(root, material, extractor, fit, held_out, logits, fitted[0], running.weights, seen)
+    return Tuned(root, embedded, extractor, fit, held_out, logits, fitted[0], running.weights, seen)
 
 
 def block(name: str) -> str:
@@ -95,10 +96,10 @@ def test_only_the_last_blocks_move_and_no_batch_normalisation(tuned: Tuned, extr
 
 
 def test_held_out_patients_are_others_than_the_learnt_ones(tuned: Tuned) -> None:
-    patients = np.array(tuned.material.patients)
+    patients = np.array(tuned.embedded.patients)
     assert not set(patients[tuned.fit]) & set(patients[tuned.held_out])
     assert sorted([*tuned.fit, *tuned.held_out]) == list(range(24))
-    assert set(tuned.material.truth[tuned.held_out]) == {0, 1}
+    assert set(tuned.embedded.truth[tuned.held_out]) == {0, 1}
 
 
 def test_only_held_out_images_have_logits(tuned: Tuned) -> None:
@@ -109,9 +110,9 @@ def test_only_held_out_images_have_logits(tuned: Tuned) -> None:
 def test_the_saved_weights_are_those_that_were_trained(tuned: Tuned) -> None:
     assert tuned.weights.source == "fine-tuned"
     assert tuned.weights.sha256 == digest(tuned.weights.path)
-    frozen = tuned.material.pooled("mean")
+    frozen = tuned.embedded.pooled("mean")
     for index in tuned.held_out:
-        path = tuned.root / tuned.material.entries[index].path
+        path = tuned.root / tuned.embedded.entries[index].path
         pixels = tuned.extractor.resize(read_radiograph(path).pixels[None, :, :, None])
         feature_map = np.asarray(tuned.extractor.features(pixels))
         embedding = feature_map.mean(axis=(1, 2))

@@ -111,3 +111,14 @@ def test_the_archive_is_read_as_it_was_written(archive: Path, digits: Pictures) 
     read = read_mnist(archive)
     assert np.array_equal(read.train, digits.train[:128])
     assert np.array_equal(read.test_labels, digits.test_labels[:40])
+
+
+def test_without_a_network_the_command_says_what_to_do_and_leaves_nothing(
+    workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.setattr("training.digits.mnist._URL", "http://127.0.0.1:9/mnist.npz")  # nothing listens there
+    ran = workshop.run("digits", "--out", tmp_path / "out")
+    assert ran.status == 2
+    assert "--data mnist.npz" in ran.err
+    assert not list((tmp_path / "keras").rglob("*.npz"))

@@ -34,7 +34,7 @@ import sys, training.embedding.embed
 from pathlib import Path
 from models.backbones.table import get_backbone
 from models.backbones.weights import find_weights
-from models.engines.engine import load_engine
+from models.engines.load import load_engine
 from training.embedding.cache import EmbeddingCache
 from training.config import AugmentationConfig
 from training.data.manifest import read_manifest

@@ -7,7 +7,10 @@ import pytest
 from numpy.typing import NDArray
 
 from models.calibration import Calibration, softmax
-from training.heads.calibrate import fit_calibration
+from training.heads.calibrate import calibrate, fit_calibration
+from training.metrics.judged import Judged
+
+LABELS = ("NORMAL", "PNEUMONIA")
 
 
 def draw(probabilities: NDArray[np.float64], seed: int = 0) -> NDArray[np.int64]:
@@ -91,3 +94,56 @@ def test_separated_classes_give_finite_numbers() -> None:
     probabilities = found.probabilities(logits)
     assert np.isfinite([found.slope, *found.bias]).all()
     assert probabilities[:, 1].argsort().tolist()[-2:] == [2, 3]
+
+
+def two_sided(difference: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Logits `(n, 2)` with these differences."""
+    return np.stack([-difference / 2, difference / 2], axis=1).astype(np.float32)
+
+
+def in_folds(n: int, folds: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    number = np.arange(n) % folds
+    return [(np.flatnonzero(number != fold), np.flatnonzero(number == fold)) for fold in range(folds)]
+
+
+def test_no_image_is_calibrated_by_its_own_fold() -> None:
+    dice = np.random.default_rng(0)
+    truth = dice.integers(0, 2, 300)
+    logits = two_sided(dice.normal(2.0 * truth - 1, 1.5))
+    patients, folds = [f"p{number}" for number in range(300)], in_folds(300, 3)
+    _, before = calibrate(logits, truth, patients, folds, labels=LABELS, positive="PNEUMONIA")
+    own = folds[1][1]
+    turned = truth.copy()
+    turned[own] = 1 - truth[own]
+    _, after = calibrate(logits, turned, patients, folds, labels=LABELS, positive="PNEUMONIA")
+
+    def of(judged: Judged, part: NDArray[np.int64]) -> NDArray[np.float64]:
+        place = {patient: index for index, patient in enumerate(judged.patients)}
+        return judged.probabilities[[place[f"p{index}"] for index in part]]
+
+    np.testing.assert_array_equal(of(before, own), of(after, own))
+    assert np.abs(of(before, folds[0][1]) - of(after, folds[0][1])).max() > 0.01, "the other folds do use it"
+
+
+def test_every_image_is_judged_once_with_its_own_truth_and_patient() -> None:
+    dice = np.random.default_rng(1)
+    truth = dice.integers(0, 2, 60)
+    logits = two_sided(dice.normal(4.0 * truth - 2, 1))
+    patients = [f"p{number // 2}" for number in range(60)]
+    calibration, judged = calibrate(logits, truth, patients, in_folds(60, 3), labels=LABELS, positive="PNEUMONIA")
+    assert sorted(judged.patients) == sorted(patients)
+    every = np.concatenate([part for _, part in in_folds(60, 3)])
+    np.testing.assert_array_equal(judged.truth, truth[every])
+    assert calibration == fit_calibration(logits[every], truth[every])
+
+
+def test_with_one_split_only_the_held_out_images_are_judged() -> None:
+    dice = np.random.default_rng(2)
+    truth = np.arange(40) % 2
+    logits = two_sided(dice.normal(2.0 * truth - 1, 1))
+    held_out = np.arange(30, 40)
+    logits[:30] = np.nan
+    split = [(np.arange(30), held_out)]
+    _, judged = calibrate(logits, truth, [f"p{n}" for n in range(40)], split, labels=LABELS, positive="PNEUMONIA")
+    assert list(judged.patients) == [f"p{n}" for n in held_out]
+    assert np.isfinite(judged.probabilities).all()

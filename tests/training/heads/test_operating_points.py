@@ -7,8 +7,12 @@ import pytest
 from scipy.stats import beta
 from sklearn import metrics as reference
 
-from training.heads.operating_points import choose_operating_points, lower_bound
+from models.prediction import POINT_NAMES
+from training.heads.operating_points import choose_operating_points, lower_bound, operating_points
 from training.metrics.bootstrap import patient_indices
+from training.metrics.judged import Judged
+
+LABELS = ("NORMAL", "PNEUMONIA")
 
 
 def predictions(seed=0, n=400, decimals=2, films_each=1, apart=1.0):
@@ -153,3 +157,44 @@ def test_operating_points_stay_inside(score):
 def test_operating_points_name_the_rule_that_was_broken(positive, target, rule):
     with pytest.raises(ValueError, match=f"{rule}.*Received"):
         choose_operating_points(np.array(positive), np.array([0.5, 0.1]), alone(2), target=target)
+
+
+def judged_by(probability: list[float], truth: list[int]) -> Judged:
+    p = np.array(probability)
+    return Judged(
+        np.array(truth), np.stack([1 - p, p], axis=1), [f"p{n}" for n in range(len(p))], LABELS, positive="PNEUMONIA"
+    )
+
+
+def test_operating_points_carry_what_they_gave() -> None:
+    judged = judged_by([0.1, 0.2, 0.3, 0.7, 0.25, 0.8, 0.9, 0.95], [0, 0, 0, 0, 1, 1, 1, 1])
+    points = operating_points(judged, draws=100)
+    rule_out, balanced, rule_in = points
+    assert tuple(point.name for point in points) == POINT_NAMES
+    assert balanced.sensitivity[0] == pytest.approx(0.75)
+    assert balanced.specificity[0] == pytest.approx(1.0)
+    assert rule_out.threshold == 0.25
+    assert rule_out.sensitivity[0] == 1.0
+    assert rule_out.specificity[0] == pytest.approx(0.5)
+    assert rule_out.promise == pytest.approx(0.05 ** (1 / 4), abs=1e-3)  # what four patients without an error can show
+    assert (balanced.promise, rule_in.specificity[0]) == (None, 1.0)
+    np.testing.assert_array_equal(judged.confusion(balanced), [[4, 0], [1, 3]])
+    np.testing.assert_array_equal(judged.confusion(rule_out), [[2, 2], [0, 4]])
+    np.testing.assert_array_equal(judged.zone(points), [[2, 0, 2], [0, 3, 1]])
+
+
+def test_one_patient_of_a_class_gives_its_value_and_the_widest_interval() -> None:
+    judged = Judged(
+        np.array([0, 0, 0, 1, 1]),
+        np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.2, 0.8], [0.1, 0.9]]),
+        ["a", "b", "c", "d", "d"],
+        LABELS,
+        "PNEUMONIA",
+    )
+    _, balanced, _ = operating_points(judged, draws=100)
+    assert balanced.sensitivity == (1.0, 0.0, 1.0)
+
+
+def test_three_classes_have_no_operating_point() -> None:
+    judged = Judged(np.array([0, 1, 2]), np.eye(3), ["a", "b", "c"], ("A", "B", "C"), None)
+    assert operating_points(judged) == ()

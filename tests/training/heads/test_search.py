@@ -11,14 +11,14 @@ from models.head import HeadConfig
 from training.config import HeadTraining, RunConfig
 from training.data.folds import grouped_folds
 from training.data.manifest import Entry
-from training.embedding.embedded_films import Material
+from training.embedding.embedded_films import EmbeddedFilms
 from training.heads.search import Search, Trial, search_heads
 from training.heads.stack import Candidate
 
 SIZE = 6
 
 
-def material(told_by: int, *, classes: int = 2, n: int = 72, batches: bool = True) -> Material:
+def embedded(told_by: int, *, classes: int = 2, n: int = 72, batches: bool = True) -> EmbeddedFilms:
     """Noise `(n, 2, 2, 6)` in which one pooling (0: mean, 1: maximum) tells the classes apart; 2 images a patient."""
     dice = np.random.default_rng(0)
     truth = np.arange(n) // 2 % classes
@@ -39,10 +39,10 @@ def material(told_by: int, *, classes: int = 2, n: int = 72, batches: bool = Tru
         )
         for number in range(n)
     )
-    return Material(entries, truth.astype(np.int64), patients, embeddings)
+    return EmbeddedFilms(entries, truth.astype(np.int64), patients, embeddings)
 
 
-def search(found: Material, tmp_path: Path) -> Search:
+def search(found: EmbeddedFilms, tmp_path: Path) -> Search:
     training = HeadTraining(learning_rate=0.03, batch_size=16)
     config = RunConfig(tmp_path, "tried", tmp_path, search=True, views=1, head_training=training)
     folds = grouped_folds(found.truth, found.patients, folds=2, seed=0)
@@ -51,7 +51,7 @@ def search(found: Material, tmp_path: Path) -> Search:
 
 @pytest.mark.parametrize(("told_by", "poolings"), [(0, {"mean", "both"}), (1, {"max", "both"})])
 def test_the_pooling_that_tells_the_classes_apart_is_taken(told_by: int, poolings: set[str], tmp_path: Path) -> None:
-    found = search(material(told_by), tmp_path)
+    found = search(embedded(told_by), tmp_path)
     assert found.best.candidate.head.pooling in poolings
     assert found.best.score > 0.9
     wrong = next(trial for trial in found.trials if trial.candidate.head.pooling not in poolings)
@@ -60,7 +60,7 @@ def test_the_pooling_that_tells_the_classes_apart_is_taken(told_by: int, pooling
 
 
 def test_three_classes_without_batches_are_ranked_by_patient_alone(tmp_path: Path) -> None:
-    found = search(material(0, classes=3, batches=False), tmp_path)
+    found = search(embedded(0, classes=3, batches=False), tmp_path)
     assert len(found.trials) == 12
     assert found.best.batch_auroc is None
     assert found.best.score == round(found.best.auroc, 4) > 0.8

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from training.evaluation.earlier_result import read_earlier
 from training.metrics.bootstrap import Estimate
-from training.metrics.comparison import compare, difference, difference_text, read_earlier
+from training.metrics.comparison import compare, difference, difference_text
 
 
 def estimate(value, low, high):

@@ -8,9 +8,10 @@ import pytest
 from models.prediction import OperatingPoint
 from training.data.manifest import Entry
 from training.evaluation.confident_errors import confident_errors
-from training.heads.validation import Judged
+from training.evaluation.subgroup_columns import find_columns
 from training.metrics.abstention import abstention_report
-from training.metrics.subgroups import Column, find_columns, subgroup_report
+from training.metrics.judged import Judged
+from training.metrics.subgroups import Column, subgroup_report
 
 POINT = OperatingPoint("balanced", 0.5, (0.9, 0.8, 1.0), (0.9, 0.8, 1.0))
 

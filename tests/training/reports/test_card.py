@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from tests.training.conftest import Trained, Workshop
-from training.heads.validation import Judged, calibrate, calibration_gain
+from training.heads.calibrate import calibrate
+from training.metrics.judged import Judged, calibration_gain
 from training.reports.card_robustness import robustness
 from training.reports.reporting_guidelines import AUTHOR, FACTS, reporting
 

@@ -20,10 +20,10 @@ from models.prediction import OperatingPoint
 from tests.training.conftest import Ran, Trained, Workshop
 from tests.training.films import film, write_film
 from training.config import AugmentationConfig
+from training.data.learnable import class_indices
 from training.data.manifest import read_manifest
 from training.embedding.cache import EmbeddingCache
 from training.embedding.embed import embed
-from training.embedding.embedded_films import class_indices
 from training.heads.calibrate import fit_calibration
 from training.heads.out_of_fold_heads import Judges, refit_folds
 from training.stress.corruptions import CORRUPTIONS, Film

@@ -1,23 +1,15 @@
-"""What the head is worth, seen only through predictions on patients it has not seen."""
+"""Images with their truth and what is said of them: what every number of a report is made of."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
 
-from models.calibration import Calibration
 from models.prediction import INDETERMINATE, OperatingPoint, deciding_points, take_verdict
-from training.data.folds import BatchFold
-from training.heads.calibrate import fit_calibration
-from training.heads.operating_points import choose_operating_points
-from training.metrics.bootstrap import DRAWS, Estimate, bootstrap
-from training.metrics.classification import binary_metrics, confusion, multiclass_metrics, verdict_metrics
+from training.metrics.bootstrap import DRAWS, Metrics, bootstrap
+from training.metrics.classification import binary_metrics, confusion, multiclass_metrics
 from training.metrics.weighted import logit
-
-Metrics = Mapping[str, Estimate | None]
 
 
 @dataclass(frozen=True)
@@ -108,33 +100,6 @@ class Judged:
         return np.asarray(confusion(self.truth, np.asarray(said), names), dtype=np.int64)[: len(self.labels)]
 
 
-def calibrate(
-    logits: NDArray[np.float32],
-    truth: NDArray[np.int64],
-    patients: Sequence[str],
-    folds: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
-    *,
-    labels: tuple[str, ...],
-    positive: str | None,
-) -> tuple[Calibration, Judged]:
-    """Calibrate out-of-fold logits `(n, classes)`.
-
-    Returns:
-        The calibration fitted on all of them, for the bundle, and the images as judged by calibrations fitted on the
-        other folds alone, so that no number about calibration comes from the images it was fitted on.
-    """
-    held_out = [part for _, part in folds]
-    probabilities = np.empty(logits.shape, dtype=np.float64)
-    for part in held_out:
-        others = np.setdiff1d(np.concatenate(held_out), part) if len(held_out) > 1 else part
-        probabilities[part] = fit_calibration(logits[others], truth[others]).probabilities(logits[part])
-    every = np.concatenate(held_out)
-    uncalibrated = Calibration.identity(len(labels)).probabilities(logits[every])
-    people = [patients[index] for index in every]
-    judged = Judged(truth[every], probabilities[every], people, labels, positive, uncalibrated)
-    return fit_calibration(logits[every], truth[every], people), judged
-
-
 def calibration_gain(judged: Judged, *, draws: int = DRAWS) -> Metrics:
     """What calibration did for the Brier score, on images that it was not fitted on: none for images without logits.
 
@@ -154,40 +119,3 @@ def calibration_gain(judged: Judged, *, draws: int = DRAWS) -> Metrics:
         judged.patients,
         draws=draws,
     )
-
-
-def operating_points(judged: Judged, *, draws: int = DRAWS) -> tuple[OperatingPoint, ...]:
-    """The points rule_out, balanced and rule_in with what they gave; none for more than two classes."""
-    if judged.positive is None:
-        return ()
-    points = []
-    chosen = choose_operating_points(judged.is_positive, judged.positive_probability, judged.patients)
-    for name, choice in chosen.items():
-        verdict = judged.positive_probability >= choice.threshold
-        metrics = verdict_metrics(judged.is_positive, verdict, judged.patients, draws=draws)
-        sensitivity = _triple(metrics["sensitivity"], verdict[judged.is_positive])
-        specificity = _triple(metrics["specificity"], ~verdict[~judged.is_positive])
-        points.append(OperatingPoint(name, choice.threshold, sensitivity, specificity, choice.promise))
-    return tuple(points)
-
-
-def batch_scores(
-    logits: Sequence[NDArray[np.float32]], truth: NDArray[np.int64], folds: Sequence[BatchFold]
-) -> list[dict[str, Any]]:
-    """AUROC on whole acquisition batches that the head has not seen; two classes only.
-
-    Args:
-        logits: `(n, 2)` for each fold, of the images that it holds out.
-        truth: class indices of all images.
-        folds: of `training.data.folds.leave_batch_out`.
-    """
-    scores = []
-    for fold, part in zip(folds, logits, strict=True):
-        auroc = float(roc_auc_score(truth[fold.held_out], part[:, 1] - part[:, 0]))
-        scores.append({"fitted_on": fold.name, "n": len(fold.held_out), "auroc": auroc})
-    return scores
-
-
-def _triple(estimate: Estimate | None, right: NDArray[np.bool_]) -> tuple[float, float, float]:
-    # Where the bootstrap cannot draw an interval, as with one patient, nothing narrower than the whole range is known.
-    return (estimate.value, estimate.low, estimate.high) if estimate else (float(right.mean()), 0.0, 1.0)
