@@ -1,4 +1,4 @@
-"""Run the benchmarks of speed, print their tables and write benchmarks/results.json.
+"""Run the benchmarks of speed, print their tables and write benchmarks/results/speed.json.
 
     python -m benchmarks
     python -m benchmarks --quick
@@ -6,7 +6,7 @@
 
 Each runs in a process of its own, as `python -m benchmarks.NAME`; all together take half an hour on two cores that have
 nothing else to do, and ten minutes with `--quick`. `python -m benchmarks.quality` takes hours and is run by itself; what it
-found is in benchmarks/quality.json. `python -m benchmarks.report` makes docs/speed.md of the results.
+found is in benchmarks/results/quality.json. `python -m benchmarks.report` makes docs/speed.md of the results.
 """
 
 import argparse
@@ -24,8 +24,8 @@ from rich.console import Console
 from benchmarks.measuring import BARS, ROOT, machine, show_ratios, versions, write_json
 
 NAMES: Final = ("training_speed", "prediction_speed", "serving", "scaling", "augmentation")
-RESULTS: Final = ROOT / "benchmarks" / "results.json"
-QUALITY: Final = ROOT / "benchmarks" / "quality.json"
+RESULTS: Final = ROOT / "benchmarks/results/speed.json"
+QUALITY: Final = ROOT / "benchmarks/results/quality.json"
 _SHARED: Final = ("machine", "versions")
 
 
@@ -36,7 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--quick", action="store_true", help="small samples, scaled up: rough")
     parser.add_argument("--data", type=Path, metavar="DIR", help="a folder of films (default: synthetic films)")
-    parser.add_argument("--json", type=Path, default=RESULTS, metavar="FILE", help="default: benchmarks/results.json")
+    parser.add_argument(
+        "--json", type=Path, default=RESULTS, metavar="FILE", help="default: benchmarks/results/speed.json"
+    )
     parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES, metavar="NAME", help=", ".join(NAMES))
     options = parser.parse_args(arguments)
     console = Console()

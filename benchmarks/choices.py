@@ -1,6 +1,6 @@
 """Which feature map: what the shipped bundle was chosen by.
 
-    python -m benchmarks.choices chest_xray/train --markdown choices.md --json choices.json
+    python -m benchmarks.choices chest_xray/train --markdown choices.md
 
 About 6 minutes on two cores for 5,216 films. Each row is a frozen EfficientNet-Lite0, its pooled maps, and a logistic
 regression (C = 0.005) on the standardised embedding of the plain film, with class weights. Two scores: AUROC of out-of-fold
@@ -8,7 +8,6 @@ predictions (five folds, by patient), and the mean AUROC on acquisition batches 
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -61,7 +60,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("data", type=Path, metavar="DATA", help="the training folder, under its published names")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="the table, as the notes of a card")
-    parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args(arguments)
     console = Console()
     entries = read_manifest(options.data).entries
@@ -75,8 +73,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console.print(table, markup=False)
     if options.markdown:
         write_atomically(options.markdown, table)
-    if options.json:
-        write_atomically(options.json, json.dumps(rows, indent=2) + "\n")
     return 0
 
 

@@ -1,6 +1,6 @@
 """Is the speed paid for with quality? Grouped validation AUROC, ours against the reference recipe's.
 
-    python -m benchmarks.quality --data chest_xray/train --json benchmarks/quality.json
+    python -m benchmarks.quality --data chest_xray/train --json benchmarks/results/quality.json
 
 Both on EfficientNet-Lite0, whose ImageNet weights come with the product; a fifth of the patients is held out from both. Ours
 is `python -m training train` on the other four fifths and `evaluate` on that fifth, with fewer augmented views than the recipe

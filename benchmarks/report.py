@@ -1,4 +1,4 @@
-"""Make docs/speed.md of benchmarks/results.json: every number in it comes from there.
+"""Make docs/speed.md of benchmarks/results/speed.json: every number in it comes from there.
 
 python -m benchmarks.report
 """
@@ -40,7 +40,7 @@ def page(results: Mapping[str, Any]) -> str:
         + ", ".join(f"{name} {number}" for name, number in versions.items())
         + f". Times are for {FILMS:,} films of 224 × 224 pixels; the reference recipe is described in "
         "[`benchmarks/recipe.py`](../benchmarks/recipe.py), and everything that was found is in "
-        "[`benchmarks/results.json`](../benchmarks/results.json).",
+        "[`benchmarks/results/speed.json`](../benchmarks/results/speed.json).",
     ]
     if results["quick"]:
         parts.append("**From small samples, scaled up: rough.**")

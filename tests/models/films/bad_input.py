@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tests.models import dicom_files as dicom
+from tests.models.films import dicom_files as dicom
 
 SIDE = 96
 

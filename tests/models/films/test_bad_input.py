@@ -13,7 +13,7 @@ from PIL import Image
 
 from models.films.radiograph import MAX_BYTES, read_radiograph
 from models.films.refusal import RefusedError
-from tests.models import dicom_files as dicom
+from tests.models.films import dicom_files as dicom
 from tests.models.films.bad_input import BadInput, bad_inputs, saved, scene
 
 # A machine path, an exception's name, a library's name: nothing of this is for the person who supplied a file

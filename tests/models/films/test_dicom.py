@@ -14,7 +14,7 @@ from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from models.films.radiograph import read_radiograph
 from models.films.refusal import RefusedError
-from tests.models import dicom_files as dicom
+from tests.models.films import dicom_files as dicom
 from tests.models.films.bad_input import saved, scene
 
 SCENE = scene().astype(np.uint16)
