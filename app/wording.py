@@ -10,7 +10,7 @@ from models.prediction import INDETERMINATE, OperatingPoint, Prediction, verdict
 
 NOTICE: Final = "Research and education only, not a medical device"
 SHORTCUT_CAPTION: Final = (
-    ":embedded/warning: In tests it told the classes apart without the lungs, too: on films from elsewhere it may go by "
+    ":material/warning: In tests it told the classes apart without the lungs, too: on films from elsewhere it may go by "
     "something else than disease. The page Model says what was found."
 )
 HEATMAP_CAPTION: Final = "Model attention, not lesion location"

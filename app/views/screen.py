@@ -171,7 +171,7 @@ def show_overview(results: Sequence[Screened]) -> None:
                 as_csv(results, spec.labels, spec.name),
                 file_name="pneumolens.csv",
                 mime="text/csv",
-                icon=":embedded/download:",
+                icon=":material/download:",
                 on_click="ignore",
             )
             st.button("Clear all", on_click=desk().clear)

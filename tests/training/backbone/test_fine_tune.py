@@ -71,7 +71,7 @@ def tuned(tmp_path_factory: pytest.TempPathFactory, engine: Engine) -> Tuned:
     logits, fitted, running, seen = fine_tune_head(config, manifest, embedded, split, engine, console)
     fit, held_out = split
     extractor = build_feature_extractor(LITE, running.weights)
-    return Tuned(root, embedded, extractor, fit, held_out, logits, fitted[0], running.weights, seen)
+    return Tuned(root, embedded, extractor, fit, held_out, logits, fitted, running.weights, seen)
 
 
 def block(name: str) -> str:
