@@ -11,6 +11,9 @@ PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check 
 	--only-binary :all:
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade
 
+# The whole suite takes two processes, and so two cores and 6 GB; a part of it is not worth the start of the second.
+WORKERS := --numprocesses=2 --dist=loadgroup
+
 # Packages are installed uncompiled (that halves the time) and compiled when first imported, so Python must be free to
 # keep what it compiled: otherwise every start would cost the 20 seconds that only the first one should.
 unexport PYTHONDONTWRITEBYTECODE
@@ -29,7 +32,7 @@ app: $(APP_READY) ## start the app on 127.0.0.1 (PORT=8501, BUNDLE=name)
 	@exec $(BIN)/python -m app --port '$(PORT)' $(if $(BUNDLE),--bundle '$(BUNDLE)')
 
 test: $(DEV_READY) ## run the whole test suite (ARGS="-k name" …: pytest's)
-	@exec $(BIN)/python -m pytest $(ARGS)
+	@exec $(BIN)/python -m pytest $(or $(ARGS),$(WORKERS))
 
 screenshot: $(DEV_READY) ## take the README's screenshot anew, in the browser tests
 	@PNEUMOLENS_SCREENSHOT=1 $(BIN)/python -m pytest tests/browser

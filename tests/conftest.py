@@ -27,6 +27,17 @@ class Server:
     log: Path
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where tests are divided among workers, those of a file stay together, as do all files that the bundle `first` serves.
+
+    What is made once, is made once in each worker: a file's fixtures, and a bundle that took seconds to train.
+    """
+    served = {item.path for item in items if "trained" in getattr(item, "fixturenames", ())}
+    for item in items:
+        group = "the bundle first" if item.path in served else item.path.relative_to(ROOT).as_posix()
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 StartServer = Callable[..., AbstractContextManager[Server]]
 
 
@@ -54,6 +65,17 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> StartServer:
             process.wait(30)
 
     return start
+
+
+@pytest.fixture(scope="session")
+def random_resnet50(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Keras' own ResNet-50 at one and the same random start, as a file; made ready for OpenVINO, it is found in the cache."""
+    import keras
+
+    keras.utils.set_random_seed(0)
+    path = tmp_path_factory.mktemp("resnet50") / "mine.weights.h5"
+    keras.applications.ResNet50(include_top=False, weights=None, input_shape=(224, 224, 3)).save_weights(str(path))
+    return path
 
 
 @pytest.fixture(scope="session")
