@@ -27,6 +27,7 @@ class Server:
     log: Path
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where tests are divided among workers, those of a file stay together, as do all files that the bundle `first` serves.
 
