@@ -44,7 +44,7 @@ class Trainer:
             loss, wrong = step(tf.constant(pixels[batch]), tf.constant(labels[batch]))
             curve.append((float(loss), float(wrong)))
             progress(number + 1, setting.steps)
-        probability = network.predict(pixels, batch_size=512, verbose=0)
+        probability = np.concatenate([network(pixels[start : start + 512]) for start in range(0, len(pixels), 512)])
         picked = np.maximum(probability[np.arange(len(labels)), labels], 1e-7)
         return {
             "side": pixels.shape[1],

@@ -113,6 +113,9 @@ def fine_tune(
 def _compiled(network: Any) -> Any:
     logits = keras.Model(network.input, network.output["logits"])
     logits.compile(
-        keras.optimizers.Adam(_LEARNING_RATE), loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        keras.optimizers.Adam(_LEARNING_RATE),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        # XLA's convolutions take two to four times as long on processors.
+        jit_compile=False,
     )
     return logits
