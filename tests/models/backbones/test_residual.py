@@ -1,7 +1,8 @@
 """The residual networks are those of the papers, number for number."""
 
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -23,6 +24,8 @@ from models.backbones.weights import load_keras_file
 THEIRS = {50: keras.applications.ResNet50, 101: keras.applications.ResNet101, 152: keras.applications.ResNet152}
 UNITS = {"basic": basic_unit, "bottleneck": bottleneck_unit, "preactivation": preactivation_unit}
 SMALL = (32, 32, 3)
+FREE = {"kernel_initializer", "momentum"}
+"""Settings of a layer that decide where training starts and how fast statistics follow it, and no output."""
 
 
 def shuffle_weights(model: Any, seed: int) -> None:
@@ -39,6 +42,50 @@ def shuffle_weights(model: Any, seed: int) -> None:
             layer.set_weights([scale * random.normal(size=kernel), *(random.normal(size=shape) for shape in bias)])
 
 
+class Description(NamedTuple):
+    """What there is to know of a network without running it."""
+
+    counts: Any
+    graph: dict[str, Any]
+
+
+@cache
+def described(depth: int) -> Description:
+    """Of `resnet(depth)`; the larger ones take seconds to build."""
+    network = resnet(depth)
+    return Description(count(network), graph(network))
+
+
+def graph(model: Any) -> dict[str, Any]:
+    """Of each layer but the input: kind, what feeds it, shapes of weights, and all settings that outputs depend on."""
+    described_layers = zip(model.get_config()["layers"][1:], model.layers[1:], strict=True)
+    return {
+        layer.name: (
+            config["class_name"],
+            [name for name in sources(config["inbound_nodes"]) if name != model.layers[0].name],
+            [tuple(weight.shape) for weight in layer.weights],
+            {name: value for name, value in settings(config["config"]).items() if name not in FREE},
+        )
+        for config, layer in described_layers
+    }
+
+
+def sources(nodes: Any) -> list[str]:
+    """The layers that some inbound nodes of a configuration name, in order."""
+    if not isinstance(nodes, dict | list | tuple):
+        return []
+    if isinstance(nodes, dict) and "keras_history" in nodes:
+        return [nodes["keras_history"][0]]
+    return [name for part in (nodes.values() if isinstance(nodes, dict) else nodes) for name in sources(part)]
+
+
+def settings(config: dict[str, Any]) -> dict[str, Any]:
+    """A layer's configuration, equal where the output is: a kernel of one place needs no padding, channels are last."""
+    padding = {"padding": "valid"} if config.get("kernel_size") == (1, 1) else {}
+    axis = {"axis": 3} if config.get("axis") == -1 else {}
+    return {**config, **padding, **axis}
+
+
 def difference(ours: Any, theirs: Any) -> float:
     """The largest relative difference of embedding and probabilities on two random pictures."""
     pictures = np.random.default_rng(0).normal(size=(2, *SMALL)).astype(np.float32)
@@ -51,17 +98,24 @@ def difference(ours: Any, theirs: Any) -> float:
     return max(float(np.abs(a - b).max() / np.abs(b).max()) for a, b in pairs)
 
 
-@pytest.mark.parametrize("depth", THEIRS)
-def test_a_weight_file_of_keras_applications_gives_the_same_output_in_ours(depth: int, tmp_path: Path) -> None:
-    ours = resnet(depth, input_shape=SMALL, classes=10)
-    theirs = THEIRS[depth](weights=None, input_shape=SMALL, classes=10)
+def test_a_weight_file_of_keras_applications_gives_the_same_output_in_ours(tmp_path: Path) -> None:
+    ours = resnet(50, input_shape=SMALL, classes=10)
+    theirs = THEIRS[50](weights=None, input_shape=SMALL, classes=10)
     assert ours.count_params() == theirs.count_params()
-    shuffle_weights(theirs, seed=depth)
+    shuffle_weights(theirs, seed=50)
     assert difference(ours, theirs) > 0.1
 
     theirs.save_weights(tmp_path / "theirs.weights.h5")
     load_keras_file(ours, tmp_path / "theirs.weights.h5")
     assert difference(ours, theirs) <= 1e-5
+
+
+@pytest.mark.parametrize("depth", THEIRS)
+def test_layer_by_layer_the_graph_is_that_of_keras_applications(depth: int) -> None:
+    """So what is loaded into 50 layers, and what it gives, is so at every depth."""
+    theirs = graph(THEIRS[depth](weights=None, input_shape=SMALL))
+    assert described(depth).graph == theirs
+    assert list(described(depth).graph) == list(theirs), "in the order in which weights are saved"
 
 
 def test_a_weight_file_of_ours_gives_the_same_output_in_keras_applications(tmp_path: Path) -> None:
@@ -75,7 +129,7 @@ def test_a_weight_file_of_ours_gives_the_same_output_in_keras_applications(tmp_p
 
 @pytest.mark.parametrize("depth", PAPER_MULTIPLY_ADDS)
 def test_layers_and_multiply_adds_are_those_of_table_1(depth: int) -> None:
-    counts = count(resnet(depth))
+    counts = described(depth).counts
     assert counts.layers == depth
     assert counts.multiply_adds == pytest.approx(PAPER_MULTIPLY_ADDS[depth], rel=0.02)
 
@@ -83,7 +137,7 @@ def test_layers_and_multiply_adds_are_those_of_table_1(depth: int) -> None:
 @pytest.mark.parametrize(("depth", "parameters"), [(18, 11_689_512), (34, 21_797_672), (50, 25_583_592)])
 def test_parameters_are_the_well_known_ones(depth: int, parameters: int) -> None:
     """18 and 34 layers as torchvision's table of models gives them; 50 as Keras', with its idle biases."""
-    assert count(resnet(depth)).parameters == parameters
+    assert described(depth).counts.parameters == parameters
 
 
 @pytest.mark.parametrize("depth", PAPER_CIFAR_PARAMETERS)
