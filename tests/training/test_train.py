@@ -7,7 +7,6 @@ import re
 import shutil
 from pathlib import Path
 
-import keras
 import numpy as np
 import openvino
 import pytest
@@ -338,13 +337,8 @@ def test_three_classes_give_a_bundle_that_names_the_likeliest(
     assert "two classes" in refused.err
 
 
-def test_resnet50_with_a_weight_file_of_ones_own(
-    workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    keras.utils.set_random_seed(0)
-    backbone = keras.applications.ResNet50(include_top=False, weights=None, input_shape=(224, 224, 3))
-    file = tmp_path / "mine.weights.h5"
-    backbone.save_weights(str(file))
+def test_resnet50_with_a_weight_file_of_ones_own(workshop: Workshop, random_resnet50: Path, tmp_path: Path) -> None:
+    file = random_resnet50
     data = write_published(tmp_path / "twelve", images=6, batches=(0,))
     ran = workshop.train(data, "resnet", "--backbone", "resnet50", "--weights", file, "--views", 0, "--folds", 3)
     assert ran.status == 0, ran.err

@@ -1,6 +1,7 @@
 """Two engines, one answer: what runs a backbone changes its speed and nothing else."""
 
 import gc
+import shutil
 import subprocess
 import sys
 import time
@@ -12,7 +13,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.backbones.feature_extractor import build_feature_extractor
 from models.backbones.table import get_backbone
 from models.backbones.weights import WeightsError, WeightsFile, find_weights
 from models.engines.batching import BATCH_SIZE, SharedEngine
@@ -60,22 +60,14 @@ def test_every_sample_is_judged_alike_by_every_engine(engine: str) -> None:
         assert np.abs(one.heatmap - other.heatmap).max() < 0.05
 
 
-@pytest.fixture(scope="module")
-def random_resnet(tmp_path_factory: pytest.TempPathFactory) -> WeightsFile:
-    """ResNet-50 at its random start, as a file."""
-    path = tmp_path_factory.mktemp("weights") / "resnet.weights.h5"
-    build_feature_extractor(get_backbone("resnet50"), None).weighted_layers.save_weights(str(path))
-    return WeightsFile(path, digest(path), "custom")
-
-
-def test_bfloat16_is_taken_only_where_the_embeddings_stay_the_same(random_resnet: WeightsFile) -> None:
-    backbone = get_backbone("resnet50")
+def test_bfloat16_is_taken_only_where_the_embeddings_stay_the_same(random_resnet50: Path) -> None:
+    backbone, weights = get_backbone("resnet50"), WeightsFile(random_resnet50, digest(random_resnet50), "custom")
     films = probe_films(backbone.input_size)
-    exact = load_engine(backbone, random_resnet, engine="openvino-f32")
-    fast = load_engine(backbone, random_resnet, engine="openvino")
+    exact = load_engine(backbone, weights, engine="openvino-f32")
+    fast = load_engine(backbone, weights, engine="openvino")
     assert exact.precision == "f32"
     assert smallest_cosine(exact.run(films).pooled, fast.run(films).pooled) >= SMALLEST_COSINE
-    cosine = converted_backbone(backbone, random_resnet).recall("bf16_cosine")
+    cosine = converted_backbone(backbone, weights).recall("bf16_cosine")
     if cosine is not None:  # the processor has bfloat16
         assert fast.precision == ("bf16" if cosine >= SMALLEST_COSINE else "f32")
 
@@ -90,8 +82,11 @@ def test_prediction_imports_no_tensorflow() -> None:
 def test_a_damaged_conversion_is_made_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, openvino: Engine, pixels: NDArray[np.float32]
 ) -> None:
+    whole = converted_backbone(LITE, find_weights(LITE)).folder
+    shutil.copytree(whole, tmp_path / "engines" / whole.name)
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
     first = converted_backbone(LITE, find_weights(LITE))
+    assert first.folder == tmp_path / "engines" / whole.name
     network = first.network.read_bytes()
     first.network.write_bytes(network[:-9])
     again = load_engine(LITE, find_weights(LITE), engine="openvino-f32").run(pixels[:1])

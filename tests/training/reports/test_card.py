@@ -171,7 +171,7 @@ def test_what_is_found_out_later_goes_into_the_card_and_changes_no_answer(worksh
     ran = workshop.train(trained.data, "amended", "--views", 0)
     assert ran.status == 0, ran.err
     before = workshop.load("amended")
-    ran = workshop.run("stress", "amended", trained.data, "--sample", 8, "--out", workshop.root / "stress",
+    ran = workshop.run("stress", "amended", trained.data, "--sample", 4, "--out", workshop.root / "stress",
                        "--cache", workshop.cache, "--into-card")  # fmt: skip
     assert ran.status == 0, ran.err
     after = workshop.load("amended")
