@@ -27,18 +27,6 @@ class Server:
     log: Path
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests are divided among workers, those of a file stay together, as do all files that the bundle `first` serves.
-
-    What is made once, is made once in each worker: a file's fixtures, and a bundle that took seconds to train.
-    """
-    served = {item.path for item in items if "trained" in getattr(item, "fixturenames", ())}
-    for item in items:
-        group = "the bundle first" if item.path in served else item.path.relative_to(ROOT).as_posix()
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 StartServer = Callable[..., AbstractContextManager[Server]]
 
 
