@@ -162,7 +162,9 @@ def test_what_was_said_at_the_start_fills_items(workshop: Workshop, trained: Tra
 
 
 def test_every_fact_is_told_under_some_item():
-    items = json.loads((Path(__file__).parents[3] / "training/reporting_items.json").read_text(encoding="utf-8"))
+    items = json.loads(
+        (Path(__file__).parents[3] / "training/reports/reporting_items.json").read_text(encoding="utf-8")
+    )
     named = {item[2] for guideline in items.values() for item in guideline["items"] if item[2]}
     assert named == set(FACTS)
 
