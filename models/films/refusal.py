@@ -15,6 +15,11 @@ REFUSAL_CODES: Final = {
     "no_pixels": "a DICOM object without pixel data",
     "unsupported_encoding": "a DICOM encoding or colour space that is not read here",
     "not_a_radiograph": "a picture, but not a chest radiograph",
+    "no_lungs": "a picture in which no lungs are to be found",
+    "turned": "a chest film that lies on its side or stands on its head",
+    "inverted": "a chest film that is white where it should be black",
+    "lungs_cut_off": "a chest film on which the lungs reach beyond the edge",
+    "mirrored": "a chest film with the heart on the other side: mirrored, or situs inversus",
     "unlike_training_data": "a film unlike those that the bundle was trained on; the verdict is withheld",
 }
 
