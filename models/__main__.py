@@ -13,6 +13,7 @@ Research and education only: never a diagnosis.
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -67,6 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
     convert.add_argument("backbone", choices=list(BACKBONES), metavar="BACKBONE")
     convert.add_argument("weights", type=Path, metavar="WEIGHTS", help="its weight file")
     convert.add_argument("folder", type=Path, metavar="DIR", help="a folder to be made")
+    convert.add_argument("--taps", nargs="*", metavar="LAYER", help="the layers whose maps are laid over each other")
     convert.set_defaults(command=_convert)
 
     bundles = commands.add_parser("list", help="name the bundles that are there")
@@ -103,6 +105,11 @@ def _add_predict(predict: argparse.ArgumentParser) -> None:
         help="share of positive films where the films come from, such as 0.1: probabilities, PPV and NPV are for it, "
         "verdicts stay (default: that of the training films)",
     )
+    predict.add_argument(
+        "--upright",
+        action="store_true",
+        help="turn films back that are found turned, invert those that are found inverted, and judge them so",
+    )
     predict.set_defaults(command=_predict)
 
 
@@ -120,6 +127,7 @@ def _predict(options: argparse.Namespace) -> int:
         heatmaps=options.heatmaps,
         operating_point=options.operating_point,
         prevalence=options.prevalence,
+        upright=options.upright,
     )
     return SOME_REFUSED if refused else OK
 
@@ -143,7 +151,10 @@ def _export(options: argparse.Namespace) -> int:
 
 def _convert(options: argparse.Namespace) -> int:
     import_keras_quietly()
-    convert_backbone(get_backbone(options.backbone), options.weights, options.folder)
+    backbone = get_backbone(options.backbone)
+    if options.taps is not None:
+        backbone = replace(backbone, taps=tuple(options.taps))
+    convert_backbone(backbone, options.weights, options.folder)
     return OK
 
 

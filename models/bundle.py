@@ -18,11 +18,16 @@ from typing import Any, Final, TypeVar
 from models.backbones.table import get_backbone
 from models.calibration import Calibration
 from models.gate import GATE_FILE, GateThresholds
+from models.group import GROUP_FILE
 from models.head import HeadConfig
+from models.lungs.field import FIELDS
 from models.prediction import INDETERMINATE, OperatingPoint, check_points
-from models.system.files import digest, fsync
+from models.system.files import digest, fsync, put_in_place
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
+_BEFORE_FIELDS: Final = 3
+"""The version whose bundles do not state their field: all of them judge whole films."""
+
 BUNDLES_VARIABLE: Final = "PNEUMOLENS_BUNDLES"
 """Environment variable: a folder of bundles that is looked into before the product's own."""
 
@@ -69,6 +74,7 @@ class BundleSpec:
         operating_points: rule_out, balanced and rule_in, by rising threshold; empty for more than two classes.
         default_operating_point: the name of the one that metrics of plain verdicts are given at.
         gate: when an image is too unlike the training films to be judged; its plane is in `gate.npz`. None: no gate.
+        field: what of a film is judged, "lungs" or "film".
         data: fingerprint, counts and population of the training folder.
         metrics: of the run, each with n and an interval.
         training: the configuration of the run.
@@ -90,6 +96,7 @@ class BundleSpec:
     versions: Mapping[str, str]
     created: str
     gate: GateThresholds | None = None
+    field: str = "film"
 
     def __post_init__(self) -> None:
         check_bundle_name(self.name)
@@ -98,6 +105,8 @@ class BundleSpec:
             raise ValueError(
                 f"labels must be two or more different names, none of them {INDETERMINATE!r}. Received: {self.labels}"
             )
+        if self.field not in FIELDS:
+            raise ValueError(f"field must be one of {', '.join(FIELDS)}. Received: {self.field!r}")
         if self.positive is not None and self.positive not in self.labels:
             raise ValueError(f"positive must be one of {self.labels}. Received: {self.positive!r}")
         if len(self.calibration.bias) != len(self.labels):
@@ -132,6 +141,12 @@ class Bundle:
     @property
     def gate_file(self) -> Path:
         return self.folder / GATE_FILE
+
+    @property
+    def group_file(self) -> Path | None:
+        """The sample of training films that groups are held against; None where the bundle has none."""
+        path = self.folder / GROUP_FILE
+        return path if path.is_file() else None
 
     @property
     def backbone_file(self) -> Path | None:
@@ -210,7 +225,7 @@ def save_bundle(spec: BundleSpec, write_files: Callable[[Path], None], *, overwr
         temporary.chmod(0o755)
         for path in (*temporary.iterdir(), temporary):
             fsync(path)
-        _put_in_place(temporary, folder)
+        put_in_place(temporary, folder)
         fsync(root)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -221,21 +236,6 @@ def refuse_existing(name: str, *, overwrite: bool) -> None:
     """Raise a BundleError where a bundle of this name would be overwritten unasked."""
     if not overwrite and (bundle_roots()[0] / name).exists():
         raise BundleError(f"A bundle named {name!r} is there already. Choose another --name, or pass --overwrite.")
-
-
-def _put_in_place(temporary: Path, folder: Path) -> None:
-    """Rename; an older bundle of that name steps aside first, and comes back should the rename fail."""
-    if not folder.exists():
-        temporary.rename(folder)
-        return
-    aside = folder.with_name(f".{folder.name}-replaced-{os.getpid()}")
-    folder.rename(aside)
-    try:
-        temporary.rename(folder)
-    except OSError:
-        aside.rename(folder)
-        raise
-    shutil.rmtree(aside)
 
 
 def _find(name: str) -> Path:
@@ -274,10 +274,12 @@ def _parse(content: bytes, folder: Path) -> tuple[BundleSpec, dict[str, str]]:
         raw = json.loads(content)
         seal = raw.pop(_SEAL, None)
         found = _seal(raw)
-        if (version := raw.pop("schema_version")) != SCHEMA_VERSION:
+        if (version := raw.pop("schema_version")) not in (_BEFORE_FIELDS, SCHEMA_VERSION):
             raise ValueError(f"its schema version must be {SCHEMA_VERSION}. Received: {version!r}")
         if seal != found:
             raise ValueError("it is not what was saved, its SHA-256 differs")
+        if version == _BEFORE_FIELDS:
+            raw["field"] = "film"
         files = dict(raw.pop("files"))
         raw["backbone"] = _strict(BackboneRef, raw["backbone"])
         raw["head"] = _strict(HeadConfig, raw["head"])

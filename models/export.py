@@ -13,7 +13,9 @@ from typing import Any, Final
 import numpy as np
 
 from models.backbones.table import get_backbone
+from models.backbones.weights import find_weights
 from models.bundle import Bundle
+from models.lungs.finder import LungFinder, finder_backbone
 from models.predictor import backbone_weights, load_head
 from models.system.files import atomic_path
 from models.system.quiet import import_openvino_quietly, quiet_logger
@@ -56,11 +58,16 @@ def export_bundle(bundle: Bundle, format_name: str, to: Path) -> Path:
 
 def _whole_network(bundle: Bundle) -> Any:
     from models.backbones.feature_extractor import build_feature_extractor
-    from models.network import build_export
+    from models.network import build_export, build_lung_export
 
+    config, calibration = bundle.spec.head, bundle.spec.calibration
     extractor = build_feature_extractor(get_backbone(bundle.spec.backbone.id), backbone_weights(bundle))
-    config = bundle.spec.head
-    return build_export(extractor, load_head(bundle).to_keras(config), bundle.spec.calibration, pooling=config.pooling)
+    head = load_head(bundle).to_keras(config)
+    if bundle.spec.field == "film":
+        return build_export(extractor, head, calibration, pooling=config.pooling)
+    backbone = finder_backbone()
+    finding = build_feature_extractor(backbone, find_weights(backbone))
+    return build_lung_export(extractor, head, calibration, finding, LungFinder.load(), pooling=config.pooling)
 
 
 def _exporter(format_name: str) -> Callable[[Any, str], None]:

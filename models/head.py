@@ -7,8 +7,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-POOLINGS: Final = ("mean", "max", "both")
-"""How a feature map becomes an embedding: its mean over all places, its maximum, or one after the other."""
+from models.backbones.pooling import ROWS
+
+POOLINGS: Final = tuple(ROWS)
+"""How a feature map becomes an embedding: its mean over all places, its maximum, both, or its mean beside that of its middle."""
 
 Layer = tuple[NDArray[np.float32], NDArray[np.float32]]
 """A dense layer's kernel `(inputs, units)` and bias `(units,)`."""
@@ -24,9 +26,9 @@ class HeadConfig:
         pooling: one of `POOLINGS`.
     """
 
-    width: int = 128
+    width: int = 0
     dropout: float = 0.3
-    pooling: str = "mean"
+    pooling: str = "middle"
 
     def __post_init__(self) -> None:
         if self.width < 0:
@@ -38,14 +40,14 @@ class HeadConfig:
 
     def input_size(self, channels: int) -> int:
         """The numbers of an embedding that is pooled from so many channels."""
-        return 2 * channels if self.pooling == "both" else channels
+        return len(ROWS[self.pooling]) * channels
 
 
 def select_pooling(pooled: NDArray[np.float32], pooling: str) -> NDArray[np.float32]:
-    """Of mean and maximum `(…, 2, d)`, the embedding that `pooling` names: `(…, d)`, or `(…, 2 d)` for "both"."""
-    if pooling == "both":
-        return pooled.reshape(*pooled.shape[:-2], -1)
-    return pooled[..., POOLINGS.index(pooling), :]
+    """Of what is pooled `(…, 3, d)`, the embedding that `pooling` names: `(…, d)`, or `(…, 2 d)` where it takes two."""
+    first, last = ROWS[pooling][0], ROWS[pooling][-1]
+    chosen = pooled[..., first : last + 1 : max(last - first, 1), :]  # a view, where that can be
+    return chosen.reshape(*chosen.shape[:-2], -1)
 
 
 @dataclass(frozen=True, eq=False)

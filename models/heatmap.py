@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from models.backbones.pooling import middle_places
 from models.head import DenseHead
+from models.lungs.box import Box
 
 # The colours of "inferno", blue-black to yellow, every eighth of the way: dark where the model looks little.
 _COLOURS: Final = np.array(
@@ -25,27 +27,62 @@ _COLOURS: Final = np.array(
 
 
 def head_heatmap(
-    head: DenseHead, feature_map: NDArray[np.float32], embedding: NDArray[np.float32], label_index: int
+    head: DenseHead,
+    feature_map: NDArray[np.float32],
+    embedding: NDArray[np.float32],
+    label_index: int,
+    *,
+    pooling: str = "mean",
 ) -> NDArray[np.float32]:
-    """The heatmap `(h, w)` of a class for one film: its feature map `(h, w, d)`, and the embedding pooled from that."""
-    gradient = head.gradient(embedding, label_index)
-    # A channel that is pooled twice has two gradients, and Grad-CAM's mean over the places is that of their sum.
-    return closed_form_heatmap(feature_map, gradient.reshape(-1, feature_map.shape[-1]).sum(axis=0))
+    """The heatmap `(h, w)` of a class for one film: its feature map `(h, w, d)`, and the embedding pooled from that.
+
+    A place of the middle that is pooled by itself, too, has a say through both means.
+    """
+    gradients = head.gradient(embedding, label_index).reshape(-1, feature_map.shape[-1])
+    if pooling != "middle":
+        # A channel that is pooled twice has two gradients, and Grad-CAM's mean over the places is that of their sum.
+        return closed_form_heatmap(feature_map, gradients.sum(axis=0))
+    places = middle_places(*feature_map.shape[:2]) * feature_map[..., 0].size
+    return _above_zero(feature_map @ gradients[0] + places * (feature_map @ gradients[1]))
 
 
 def closed_form_heatmap(
     feature_map: NDArray[np.float32], embedding_gradient: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Weigh a feature map `(h, w, d)` by the gradient `(d,)`: a heatmap `(h, w)` in [0, 1]."""
-    weighted = np.maximum(feature_map @ embedding_gradient, 0)
-    peak = weighted.max()
-    return np.asarray(weighted / peak if peak > 0 else weighted, dtype=np.float32)
+    return _above_zero(feature_map @ embedding_gradient)
+
+
+def _above_zero(weighted: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What speaks for the class, the most of it as 1."""
+    positive = np.maximum(weighted, 0)
+    peak = positive.max()
+    return np.asarray(positive / peak if peak > 0 else positive, dtype=np.float32)
+
+
+def attention_within(heatmap: NDArray[np.float32], lungs: NDArray[np.bool_]) -> float:
+    """The share of a heatmap `(h, w)` that lies within lungs `(H, W)` of the same field; 0 where the heatmap is empty."""
+    heat = _enlarged(heatmap, lungs.shape[::-1])
+    total = float(heat.sum())
+    return float(heat[lungs].sum()) / total if total > 0 else 0.0
+
+
+def _enlarged(heatmap: NDArray[np.float32], size: tuple[int, ...]) -> NDArray[np.float32]:
+    width, height = size
+    return np.asarray(Image.fromarray(heatmap).resize((width, height), Image.Resampling.BICUBIC)).clip(0, 1)
 
 
 def overlay(
-    pixels: NDArray[np.uint8], heatmap: NDArray[np.float32], *, opacity: float = 0.4, max_side: int = 1024
+    pixels: NDArray[np.uint8],
+    heatmap: NDArray[np.float32],
+    *,
+    field: Box | None = None,
+    opacity: float = 0.4,
+    max_side: int = 1024,
 ) -> Image.Image:
-    """Draw a heatmap `(h, w)` over the film `(H, W)`; the film shows through where the heatmap is low.
+    """Draw a heatmap `(h, w)` over the film `(H, W)`, or over the part `field` of it that was judged.
+
+    The film shows through where the heatmap is low; what was not judged stays as it is.
 
     `opacity` in [0, 1] is that of the hottest place. Films larger than `max_side` pixels are shown smaller.
     """
@@ -53,9 +90,20 @@ def overlay(
         raise ValueError(f"opacity must be in [0, 1]. Received: {opacity}")
     film = Image.fromarray(pixels)
     film.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
-    heat = np.asarray(Image.fromarray(heatmap).resize(film.size, Image.Resampling.BICUBIC)).clip(0, 1)
+    heat = _on_film(heatmap, film.size, field)
     stops = np.linspace(0, 1, len(_COLOURS))
     colours = np.stack([np.interp(heat, stops, channel) for channel in _COLOURS.T], axis=-1)
     grey = np.repeat(np.asarray(film, dtype=np.float64)[..., None], 3, axis=-1)
     alpha = opacity * heat[..., None]
     return Image.fromarray(np.round(grey * (1 - alpha) + colours * alpha).astype(np.uint8))
+
+
+def _on_film(heatmap: NDArray[np.float32], size: tuple[int, int], field: Box | None) -> NDArray[np.float32]:
+    """A heatmap laid on a film of `size` (width, height), where its field is."""
+    if field is None:
+        return _enlarged(heatmap, size)
+    left, right = round(field.left * size[0]), round(field.right * size[0])
+    top, bottom = round(field.top * size[1]), round(field.bottom * size[1])
+    heat = np.zeros(size[::-1], np.float32)
+    heat[top:bottom, left:right] = _enlarged(heatmap, (right - left, bottom - top))
+    return heat

@@ -1,8 +1,10 @@
 """A bundle, loaded: radiographs in, predictions out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +19,18 @@ from models.films.network_input import network_input
 from models.films.radiograph import Radiograph
 from models.films.refusal import Refusal
 from models.gate import Gate, pixel_finding
+from models.group import FEWEST_FILMS, GroupComparison, GroupReference
 from models.head import DenseHead, select_pooling
-from models.heatmap import head_heatmap
+from models.heatmap import attention_within, head_heatmap
+from models.lungs.field import field_box, lung_field
+from models.lungs.finder import CHANNELS, LungFinder, finder_backbone
+from models.lungs.search import REFUSING, FoundLungs, find_lungs
 from models.prediction import Prediction, deciding_points, take_verdict
 from models.system.files import digest
 from models.system.process import one_thread_for_a_product
+
+_ATTENTION_SIDE: Final = 224
+"""Places along each side at which heatmap and lungs are held against each other."""
 
 
 class Predictor:
@@ -37,10 +46,10 @@ class Predictor:
         self.bundle = bundle
         self._head = load_head(bundle)
         self._gate = load_gate(bundle)
+        self._group = _load_group(bundle)
         backbone = get_backbone(bundle.spec.backbone.id)
-        self._shared = SharedEngine(load_engine(backbone, backbone_weights(bundle), engine=engine))
-        # An engine's first pass compiles: nobody's film should wait for that.
-        self._shared.run([np.zeros((backbone.input_size, backbone.input_size, 1), np.float32)])
+        self._shared = _warmed_up(load_engine(backbone, backbone_weights(bundle), engine=engine))
+        self._lungs = _load_lung_finder(engine) if bundle.spec.field == "lungs" else None
 
     @classmethod
     def load(cls, name: str | None = None, *, engine: str = "auto") -> "Predictor":
@@ -52,30 +61,71 @@ class Predictor:
         """What runs the backbone."""
         return self._shared.engine
 
+    def with_head(self, head: DenseHead) -> "Predictor":
+        """The same with another head, such as one of the cross-validation; engines are shared."""
+        other = copy(self)
+        other._head = head
+        return other
+
+    def find_lungs(self, pictures: Sequence[NDArray[np.uint8]]) -> list[FoundLungs | None]:
+        """The lungs of pictures `(H, W)`; None for a bundle that judges whole films."""
+        return list(find_lungs(*self._lungs, pictures)) if self._lungs else [None] * len(pictures)
+
+    def compare_group(self, predictions: Sequence[Prediction]) -> GroupComparison | None:
+        """Whether films as a group differ from the training films; None for too few, or a bundle that cannot say."""
+        judged = [one for one in predictions if one.embedding is not None and one.distance is not None]
+        if self._group is None or len(judged) < FEWEST_FILMS:
+            return None
+        probabilities = [
+            one.probabilities[-1] if one.positive is None else one.probability(one.positive) for one in judged
+        ]
+        embeddings = [one.embedding for one in judged if one.embedding is not None]
+        return self._group.compare(embeddings, [one.distance or 0.0 for one in judged], probabilities)
+
     def predict(self, radiographs: Sequence[Radiograph], *, heatmaps: bool = False) -> list[Prediction | Refusal]:
         """Judge radiographs of any sizes, in order; `heatmaps` adds each one's heatmap from the same pass.
 
-        An image that the gate takes for no chest radiograph is refused; of a film unlike the training films the
-        probabilities are given and the verdict is withheld.
+        An image that is taken for no chest radiograph, and a film that is turned or inverted or shows no lungs, is refused; of
+        a film unlike the training films the probabilities are given and the verdict is withheld.
         """
         outcomes: list[Prediction | Refusal] = []
         for start in range(0, len(radiographs), BATCH_SIZE):
-            batch = radiographs[start : start + BATCH_SIZE]
-            films = [network_input(radiograph.pixels, self.engine.backbone.input_size) for radiograph in batch]
-            for radiograph, features in zip(batch, self._shared.run(films), strict=True):
-                outcomes.append(pixel_finding(radiograph.pixels) or self._judge(features, heatmap=heatmaps))
+            outcomes += self._predict_batch(radiographs[start : start + BATCH_SIZE], heatmaps=heatmaps)
         return outcomes
 
-    def _judge(self, features: Features, *, heatmap: bool) -> Prediction | Refusal:
+    def _predict_batch(self, batch: Sequence[Radiograph], *, heatmaps: bool) -> Iterator[Prediction | Refusal]:
+        found = self.find_lungs([radiograph.pixels for radiograph in batch])
+        refusals = [_hindrance(radiograph, lungs) for radiograph, lungs in zip(batch, found, strict=True)]
+        films = [
+            self._shown(radiograph, lungs)
+            for radiograph, lungs, refusal in zip(batch, found, refusals, strict=True)
+            if refusal is None
+        ]
+        features = iter(self._shared.run(films) if films else ())
+        for lungs, refusal in zip(found, refusals, strict=True):
+            yield refusal or self._judge(next(features), lungs, heatmap=heatmaps)
+
+    def _shown(self, radiograph: Radiograph, lungs: FoundLungs | None) -> NDArray[np.float32]:
+        """What the backbone sees of a film, `(size, size, 1)`."""
+        size = self.engine.backbone.input_size
+        if lungs is None:
+            return network_input(radiograph.pixels, size)
+        return lung_field(radiograph.pixels, lungs.judged, size)
+
+    def _judge(self, features: Features, lungs: FoundLungs | None, *, heatmap: bool) -> Prediction | Refusal:
         mean = features.pooled[0]
         embedding = select_pooling(features.pooled, self.bundle.spec.head.pooling)
-        distance = self._distance(mean)
+        distance = self._distance(mean if lungs is None else np.concatenate([lungs.embedding, mean]))
         finding = self._gate.finding(distance) if self._gate and distance is not None else None
         if finding and finding.code == "not_a_radiograph":
             return finding
+        if lungs is not None:
+            finding = lungs.finding or finding
         prediction = self._prediction(self._head.logits(embedding[None])[0], distance, finding)
         prediction = replace(prediction, embedding=mean)
-        return self._with_heatmap(prediction, features.feature_map, embedding) if heatmap else prediction
+        if lungs is not None:
+            prediction = replace(prediction, field=field_box(lungs.judged), note=lungs.note)
+        return self._with_heatmap(prediction, features.feature_map, embedding, lungs) if heatmap else prediction
 
     def _distance(self, embedding: NDArray[np.float32]) -> float | None:
         return float(self._gate.distances(embedding[None])[0]) if self._gate else None
@@ -100,12 +150,47 @@ class Predictor:
         )
 
     def _with_heatmap(
-        self, prediction: Prediction, feature_map: NDArray[np.float32], embedding: NDArray[np.float32]
+        self,
+        prediction: Prediction,
+        feature_map: NDArray[np.float32],
+        embedding: NDArray[np.float32],
+        lungs: FoundLungs | None,
     ) -> Prediction:
         likeliest = prediction.labels[int(np.argmax(prediction.probabilities))]
         label = prediction.positive or likeliest
-        heatmap = head_heatmap(self._head, feature_map, embedding, prediction.labels.index(label))
-        return replace(prediction, heatmap=heatmap, heatmap_label=label)
+        index, pooling = prediction.labels.index(label), self.bundle.spec.head.pooling
+        heatmap = head_heatmap(self._head, feature_map, embedding, index, pooling=pooling)
+        attention = None if lungs is None else attention_within(heatmap, lungs.in_field(_ATTENTION_SIDE))
+        return replace(prediction, heatmap=heatmap, heatmap_label=label, attention=attention)
+
+
+def _warmed_up(engine: Engine) -> SharedEngine:
+    """An engine's first pass compiles: nobody's film should wait for that."""
+    shared, size = SharedEngine(engine), engine.backbone.input_size
+    shared.run([np.zeros((size, size, 1), np.float32)])
+    return shared
+
+
+def _load_lung_finder(engine: str) -> tuple[SharedEngine, LungFinder]:
+    backbone = finder_backbone()
+    return _warmed_up(load_engine(backbone, find_weights(backbone), engine=engine)), LungFinder.load()
+
+
+def _load_group(bundle: Bundle) -> GroupReference | None:
+    if bundle.group_file is None:
+        return None
+    try:
+        return GroupReference.load(bundle.group_file)
+    except ValueError as error:
+        raise BundleError(f"A part of {bundle.spec.name!r} cannot be used: {error}") from error
+
+
+def _hindrance(radiograph: Radiograph, lungs: FoundLungs | None) -> Refusal | None:
+    """Why a picture cannot be judged as it is; None where it can."""
+    if refusal := pixel_finding(radiograph.pixels):
+        return refusal
+    finding = lungs.finding if lungs else None
+    return finding if finding is not None and finding.code in REFUSING else None
 
 
 def load_gate(bundle: Bundle) -> Gate | None:
@@ -116,7 +201,8 @@ def load_gate(bundle: Bundle) -> Gate | None:
         gate = Gate.load(bundle.gate_file, bundle.spec.gate)
     except ValueError as error:
         raise BundleError(f"The gate of {bundle.spec.name!r} cannot be used: {error}") from error
-    if len(gate.mean) != (size := get_backbone(bundle.spec.backbone.id).embedding_size):
+    size = get_backbone(bundle.spec.backbone.id).embedding_size + (CHANNELS if bundle.spec.field == "lungs" else 0)
+    if len(gate.mean) != size:
         raise BundleError(f"The gate of {bundle.spec.name!r} must be for {size} numbers. Received: {len(gate.mean)}")
     return gate
 

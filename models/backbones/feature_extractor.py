@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 from keras import layers
 
+from models.backbones.pooling import POOLED, ROWS, middle_places
 from models.backbones.table import Backbone
 from models.backbones.weights import WeightsFile, load_weights
 from models.films.resize import AntialiasedResize
@@ -53,20 +55,33 @@ def build_feature_extractor(backbone: Backbone, weights: WeightsFile | None) -> 
     return extractor
 
 
+def apply_flat(model: Any, tensor: Any) -> Any:
+    """Run a functional model's layers on another symbolic tensor; calling the model itself would nest it."""
+    return keras.Function(model.input, model.output).call(tensor)
+
+
 def pooled_outputs(feature_map: Any) -> list[Any]:
-    """Of a feature map `(n, h, w, d)`: itself, and `(n, 2, d)`, its mean over the places and its maximum."""
+    """Of a feature map `(n, h, w, d)`: itself, and `(n, 3, d)`, what `POOLED` names."""
     channels = feature_map.shape[-1]
-    rows = [layers.Reshape((1, channels))(pool(feature_map, pooling)) for pooling in ("mean", "max")]
+    rows = [layers.Reshape((1, channels))(_pooled(feature_map, name)) for name in POOLED]
     return [feature_map, layers.Concatenate(axis=1, name="pooled")(rows)]
 
 
 def pool(feature_map: Any, pooling: str) -> Any:
     """The embedding of a feature map, by one of `models.head.POOLINGS`."""
-    if pooling == "both":
-        parts = [pool(feature_map, "mean"), pool(feature_map, "max")]
-        return layers.Concatenate(name="embedding_both")(parts)
-    layer = layers.GlobalAveragePooling2D if pooling == "mean" else layers.GlobalMaxPooling2D
-    return layer(name=f"embedding_{pooling}")(feature_map)
+    parts = [_pooled(feature_map, POOLED[row]) for row in ROWS[pooling]]
+    return parts[0] if len(parts) == 1 else layers.Concatenate(name=f"embedding_{pooling}")(parts)
+
+
+def _pooled(feature_map: Any, name: str) -> Any:
+    if name == "middle":
+        _, height, width, _ = feature_map.shape
+        above, before = np.argwhere(middle_places(height, width))[0]
+        below, after = np.argwhere(middle_places(height, width))[-1] + 1
+        middle = layers.Cropping2D(((above, height - below), (before, width - after)), name="middle")(feature_map)
+        return layers.GlobalAveragePooling2D(name="mean_of_middle")(middle)
+    layer = layers.GlobalAveragePooling2D if name == "mean" else layers.GlobalMaxPooling2D
+    return layer(name=f"embedding_{name}")(feature_map)
 
 
 def _tapped(last: Any, pixels: Any, taps: tuple[str, ...]) -> Any:

@@ -5,6 +5,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,7 @@ from models.engines.batching import BATCH_SIZE
 from models.films.radiograph import Radiograph, read_radiograph
 from models.films.refusal import Refusal, RefusedError
 from models.heatmap import overlay
+from models.lungs.findings import Finding
 from models.prediction import Prediction, verdict_values
 from models.predictor import Predictor
 from models.system.files import atomic_path
@@ -38,6 +40,7 @@ def predict_paths(
     heatmaps: Path | None = None,
     operating_point: str | None = None,
     prevalence: float | None = None,
+    upright: bool = False,
 ) -> int:
     """Judge files and folders, show a table, write what was asked for; return how many files were refused.
 
@@ -47,6 +50,7 @@ def predict_paths(
         heatmaps: a folder for the films with their heatmaps, as `<start of the file's name>-<start of its digest>.png`.
         operating_point: the name of the one that plain verdicts are taken at; None: `indeterminate` is a verdict, too.
         prevalence: the share of positive films that probabilities are for; None: that of the training films.
+        upright: turn films back that are found turned, and invert those found inverted, and judge them so.
     """
     files = find_files(paths)
     if not files:
@@ -62,13 +66,16 @@ def predict_paths(
         predictor = Predictor(bundle, engine=engine)
     outcomes: list[tuple[Path, Outcome]] = []
     with progress_bar(messages, "Reading and judging") as advance:
-        for file, radiograph, judged in judge_files(predictor, files, heatmaps=heatmaps is not None):
+        for file, radiograph, judged in judge_files(predictor, files, heatmaps=heatmaps is not None, upright=upright):
             outcome = _as_asked(judged, operating_point, prevalence)
             if heatmaps and radiograph and isinstance(outcome, Prediction):
                 _write_heatmap(heatmaps, file, radiograph, outcome)
             outcomes.append((file, outcome))
             advance(len(outcomes), len(files))
-    _show(messages if csv == "-" else Console(), bundle, outcomes)
+    console = messages if csv == "-" else Console()
+    _show(console, bundle, outcomes)
+    if compared := predictor.compare_group([one for _, one in outcomes if isinstance(one, Prediction)]):
+        console.print(compared.sentence(), style="yellow" if compared.differs else None, markup=False)
     if csv:
         _write_csv(csv, bundle, outcomes)
     return sum(isinstance(outcome, Refusal) for _, outcome in outcomes)
@@ -105,9 +112,12 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
 
 
 def judge_files(
-    predictor: Predictor, files: Sequence[Path], *, heatmaps: bool = False
+    predictor: Predictor, files: Sequence[Path], *, heatmaps: bool = False, upright: bool = False
 ) -> Iterator[tuple[Path, Radiograph | None, Outcome]]:
-    """Yield each file with its outcome, in order; no more than two batches of films are in memory."""
+    """Yield each file with its film and outcome, in order; no more than two batches of films are in memory.
+
+    With `upright`, films that are turned or inverted are judged after they were turned back, and yielded so.
+    """
     with ThreadPoolExecutor(_READERS) as readers:
         batches = [files[start : start + BATCH_SIZE] for start in range(0, len(files), BATCH_SIZE)]
         coming = [readers.submit(_read, file) for file in batches[0]]
@@ -118,10 +128,14 @@ def judge_files(
             films = [film for film in read if isinstance(film, Radiograph)]
             predictions = iter(predictor.predict(films, heatmaps=heatmaps))
             for file, film in zip(batch, read, strict=True):
-                if isinstance(film, Radiograph):
-                    yield file, film, next(predictions)
-                else:
+                if not isinstance(film, Radiograph):
                     yield file, None, film
+                    continue
+                outcome = next(predictions)
+                if upright and isinstance(outcome, Finding) and outcome.mendable:
+                    film = replace(film, pixels=outcome.mended(film.pixels))
+                    outcome = predictor.predict([film], heatmaps=heatmaps)[0]
+                yield file, film, outcome
 
 
 def _read(path: Path) -> Radiograph | Refusal:
@@ -136,7 +150,7 @@ def _write_heatmap(folder: Path, file: Path, radiograph: Radiograph, prediction:
         return
     # A name may have 255 bytes, and a letter up to four.
     with atomic_path(folder / f"{file.stem[:50]}-{radiograph.sha256[:8]}.png") as temporary:
-        overlay(radiograph.pixels, prediction.heatmap).save(temporary)
+        overlay(radiograph.pixels, prediction.heatmap, field=prediction.field).save(temporary)
 
 
 def _show(console: Console, bundle: Bundle, outcomes: Sequence[tuple[Path, Outcome]]) -> None:
@@ -158,8 +172,9 @@ def _show(console: Console, bundle: Bundle, outcomes: Sequence[tuple[Path, Outco
     console.print(f"{spec.name}: " + ", ".join(f"{count} {name}" for name, count in counts.most_common()), markup=False)
     _show_values(console, outcomes)
     for file, outcome in outcomes:
-        if reason := outcome if isinstance(outcome, Refusal) else outcome.finding:
-            console.print(f"{_printable(file)}: {reason.sentence}", style="yellow", markup=False)
+        for said in (outcome,) if isinstance(outcome, Refusal) else (outcome.finding, outcome.note):
+            if said:
+                console.print(f"{_printable(file)}: {said.sentence}", style="yellow", markup=False)
 
 
 def _show_values(console: Console, outcomes: Sequence[tuple[Path, Outcome]]) -> None:

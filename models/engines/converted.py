@@ -23,7 +23,7 @@ _NETWORK: Final = "backbone.xml"
 _FILES: Final = (_NETWORK, "backbone.bin")
 _DIGESTS: Final = "digests.json"
 _NOTES: Final = "notes.json"
-_FORM: Final = 1  # raised when the graph that is converted changes
+_FORM: Final = 3  # raised when the graph that is converted changes
 _ROOT: Final = Path(__file__).parents[2]
 
 
@@ -35,7 +35,7 @@ class ConvertedBackbone:
 
     @property
     def network(self) -> Path:
-        """What OpenVINO reads: pixels `(n, size, size, 1)` → feature map `(n, h, w, d)`, pooled `(n, 2, d)`."""
+        """What OpenVINO reads: pixels `(n, size, size, 1)` → feature map `(n, h, w, d)`, pooled `(n, 3, d)`."""
         return self.folder / _NETWORK
 
     def recall(self, name: str) -> float | None:
@@ -89,6 +89,7 @@ def convert_backbone(backbone: Backbone, weights: Path, folder: Path) -> None:
 
 def _convert_apart(backbone: Backbone, weights: WeightsFile, folder: Path) -> None:
     command = [sys.executable, "-m", "models", "convert", backbone.id, str(weights.path.absolute()), str(folder)]
+    command += ["--taps", *backbone.taps]  # the caller's, which need not be those of the table
     done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         reason = done.stderr.strip().splitlines()[-1:] or ["it was ended from outside"]

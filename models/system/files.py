@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -59,3 +60,18 @@ def fsync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def put_in_place(temporary: Path, folder: Path) -> None:
+    """Rename; an older bundle of that name steps aside first, and comes back should the rename fail."""
+    if not folder.exists():
+        temporary.rename(folder)
+        return
+    aside = folder.with_name(f".{folder.name}-replaced-{os.getpid()}")
+    folder.rename(aside)
+    try:
+        temporary.rename(folder)
+    except OSError:
+        aside.rename(folder)
+        raise
+    shutil.rmtree(aside)

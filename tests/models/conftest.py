@@ -49,7 +49,7 @@ def spec() -> BundleSpec:
         labels=("NORMAL", "PNEUMONIA"),
         positive="PNEUMONIA",
         backbone=BackboneRef("efficientnet_lite0", weights.sha256, weights.source, None),
-        head=HeadConfig(width=8, dropout=0.3),
+        head=HeadConfig(width=8, dropout=0.3, pooling="mean"),
         calibration=Calibration("platt", 0.7, (0.0, -0.4), prevalence=0.5, covariance=(0.01, 0.0, 0.04)),
         operating_points=(
             replace(POINT, name="rule_out", threshold=0.5, promise=0.95),
@@ -74,7 +74,7 @@ def bundles(spec: BundleSpec, tmp_path_factory: pytest.TempPathFactory) -> Bundl
         name="three",
         labels=("NORMAL", "BACTERIA", "VIRUS"),
         positive=None,
-        head=HeadConfig(width=0, dropout=0.0),
+        head=HeadConfig(width=0, dropout=0.0, pooling="mean"),
         calibration=Calibration("temperature", 0.5, (0.0, 0.0, 0.0)),
         operating_points=(),
         default_operating_point=None,
@@ -85,6 +85,29 @@ def bundles(spec: BundleSpec, tmp_path_factory: pytest.TempPathFactory) -> Bundl
         for each in (spec, three):
             save_bundle(each, lambda folder, head=heads[each.name]: head.save_weights(str(folder / HEAD_FILE)))
         return Bundles(root, load_bundle("two"), load_bundle("three"), heads)
+
+
+@pytest.fixture(scope="session")
+def lung_bundle(spec: BundleSpec, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """`lungs`: like `two`, of the lung field, and of the middle of its map besides the whole."""
+    lungs = replace(
+        spec,
+        name="lungs",
+        field="lungs",
+        head=HeadConfig(width=8, dropout=0.3, pooling="middle"),
+        # Its logits of films lie round −20.8; probabilities near 0 or 1 would be alike whatever came before them.
+        calibration=replace(spec.calibration, bias=(0.0, 0.7 * 20.8)),
+    )
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv(BUNDLES_VARIABLE, str(tmp_path_factory.mktemp("bundles")))
+        save_bundle(lungs, lambda folder: seeded_head(lungs).save_weights(str(folder / HEAD_FILE)))
+        return load_bundle("lungs")
+
+
+@pytest.fixture(scope="session")
+def lung_predictor(lung_bundle: Bundle) -> Predictor:
+    """The bundle of the lung field, loaded; in float32, like exported networks."""
+    return Predictor(lung_bundle, engine="openvino-f32")
 
 
 @pytest.fixture(scope="session")
@@ -131,7 +154,8 @@ def make_film() -> Callable[..., Radiograph]:
 
 def seeded_head(spec: BundleSpec) -> Any:
     """A head whose numbers, biases included, let the films differ in their verdicts; the seed was chosen for that."""
-    head = build_head(get_backbone(spec.backbone.id).embedding_size, len(spec.labels), spec.head)
+    size = spec.head.input_size(get_backbone(spec.backbone.id).embedding_size)
+    head = build_head(size, len(spec.labels), spec.head)
     dice = np.random.default_rng(22)
     for layer in head.layers:
         if layer.weights:

@@ -174,15 +174,16 @@ def noise() -> Image.Image:
 def test_the_shipped_bundle_refuses_what_is_no_film(shipped: Predictor, make: Callable[[], Image.Image]) -> None:
     (outcome,) = shipped.predict([Radiograph(np.asarray(make()), "", "PNG", {})])
     assert isinstance(outcome, Refusal)
-    assert outcome.code == "not_a_radiograph"
+    assert outcome.code in ("not_a_radiograph", "no_lungs")
 
 
-def test_the_shipped_bundle_withholds_its_verdict_from_a_film_upside_down(shipped: Predictor) -> None:
+def test_the_shipped_bundle_names_a_film_that_is_upside_down(shipped: Predictor) -> None:
     film = read_radiograph(SAMPLES / "normal_1.jpeg")
     upright, turned = shipped.predict([film, replace(film, pixels=np.rot90(film.pixels, 2))])
     assert isinstance(upright, Prediction)
     assert upright.verdict == "NORMAL"
-    assert isinstance(turned, Refusal) or turned.finding is not None
+    assert isinstance(turned, Refusal)
+    assert turned.code == "turned"
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,14 @@ import sys
 import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from models.backbones.pooling import middle_places
 from models.backbones.table import get_backbone
 from models.backbones.weights import WeightsError, WeightsFile, find_weights
 from models.engines.batching import BATCH_SIZE, SharedEngine
@@ -47,7 +49,9 @@ def test_both_engines_see_the_same(openvino: Engine, pixels: NDArray[np.float32]
     if openvino.precision == "f32":
         assert np.allclose(ours.feature_map, theirs.feature_map, atol=1e-3)
     assert np.allclose(ours.pooled[:, 0], ours.feature_map.mean(axis=(1, 2)), atol=1e-3)
-    assert np.allclose(ours.pooled[:, 1], ours.feature_map.max(axis=(1, 2)), atol=1e-3)
+    middle = np.einsum("nhwd,hw->nd", ours.feature_map, middle_places(*ours.feature_map.shape[1:3]))
+    assert np.allclose(ours.pooled[:, 1], middle, atol=1e-3)
+    assert np.allclose(ours.pooled[:, 2], ours.feature_map.max(axis=(1, 2)), atol=1e-3)
 
 
 @pytest.mark.parametrize("engine", ["keras", "openvino"])
@@ -92,6 +96,15 @@ def test_a_damaged_conversion_is_made_anew(
     again = load_engine(LITE, find_weights(LITE), engine="openvino-f32").run(pixels[:1])
     assert first.network.stat().st_size == len(network)
     assert smallest_cosine(again.pooled, openvino.run(pixels[:1]).pooled) >= SMALLEST_COSINE
+
+
+def test_other_taps_than_those_of_the_table_are_converted(pixels: NDArray[np.float32]) -> None:
+    backbone = replace(LITE, taps=("block4a_expand_relu", "block5a_expand_relu"), embedding_size=240 + 480)
+    one, other = (
+        load_engine(backbone, find_weights(LITE), engine=name).run(pixels[:2]) for name in ("openvino-f32", "keras")
+    )
+    assert one.feature_map.shape == other.feature_map.shape == (2, 28, 28, 720)
+    assert smallest_cosine(one.pooled, other.pooled) >= SMALLEST_COSINE
 
 
 def test_weights_that_do_not_fit_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
