@@ -4,6 +4,7 @@
     python -m training evaluate mine OTHER_FOLDER --out report
     python -m training stress mine FOLDER
     python -m training weights resnet50 --to carry
+    python -m training lungs FILMS MASKS
 
 FOLDER holds a folder per class (NORMAL/, PNEUMONIA/, or any names), or train/, val/ and test/ with these in them. Images of
 one patient never stand on both sides of a split. Research and education only: never a diagnosis.
@@ -24,6 +25,7 @@ from models.system.progress import progress_bar
 from training.data.patients import DatasetError
 from training.digits.command import add_digits
 from training.judging_commands import add_evaluate, add_stress
+from training.lungs.command import add_lungs
 from training.train_command import add_train
 
 OK, WRONG_USAGE, INTERRUPTED = 0, 2, 130
@@ -61,6 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
         ("evaluate", "judge a bundle on a folder that it was not trained on", add_evaluate),
         ("stress", "try a bundle on corrupted films, and for shortcuts", add_stress),
         ("weights", "fetch and check a backbone's ImageNet weights", _add_weights),
+        ("lungs", "fit the lung finder on films whose lungs people have drawn", add_lungs),
         ("digits", "train the small residual network on handwritten digits", add_digits),
     ):
         add(commands.add_parser(name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter))

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
+from dataclasses import field as dataclass_field
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,6 +34,9 @@ class AugmentationConfig:
         degradation: share of the views that then lose detail or gain grain, as by a smaller or repacked file, a softer screen or
             less dose. Without it a head takes lost detail for pneumonia.
         flip: mirror half of the views. Off: a mirrored chest is situs inversus.
+        exchange: share of the views in which the lungs lie on the surroundings of another film, of either class alike; only
+            where lungs are looked for.
+        reduction: share of the views that are reduced to what a small copy of the film shows; likewise.
     """
 
     rotation: float = 10.0
@@ -45,13 +49,29 @@ class AugmentationConfig:
     noise: float = 8.0
     degradation: float = 0.6
     flip: bool = False
+    exchange: float = 0.0
+    reduction: float = 0.0
 
     def fingerprint(self, seed: int, view: int) -> str:
         """Names a view in the cache of embeddings; view 0 is the plain film whatever the configuration."""
         if view == 0:
             return "plain"
-        text = json.dumps({**asdict(self), "seed": seed, "view": view, "version": _VIEWS_VERSION}, sort_keys=True)
+        amounts = {
+            name: value for name, value in asdict(self).items() if value or name not in ("exchange", "reduction")
+        }
+        text = json.dumps({**amounts, "seed": seed, "view": view, "version": _VIEWS_VERSION}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+NO_VIEWS: Final = AugmentationConfig()
+"""What a plain film is made with: no view of it is drawn."""
+
+LUNG_VIEWS: Final = AugmentationConfig(
+    rotation=5.0, shift=0.03, zoom=0.08, shear=3.0, brightness=15.0, contrast=0.2, gamma=0.25, noise=5.0, degradation=0.4,
+    exchange=0.67, reduction=0.67,
+)  # fmt: skip
+"""Of a film cut to its lungs: the cut has put them in their place, so they stray less; small copies and other films' surroundings
+matter more."""
 
 
 @dataclass(frozen=True)
@@ -68,10 +88,10 @@ class HeadTraining:
     """
 
     learning_rate: float = 1e-3
-    l2: float = 1e-3
+    l2: float = 0.05
     label_smoothing: float = 0.05
     batch_size: int = 512
-    epochs: int = 8
+    epochs: int = 16
     class_weights: bool = True
 
     def __post_init__(self) -> None:
@@ -129,6 +149,7 @@ class RunConfig:
         backbone: a row of the table of backbones, or "auto".
         engine: one of `models.engines.load.ENGINES`.
         weights: a local weight file for the backbone.
+        field: one of `models.lungs.field.FIELDS`: what of a film is judged.
         views: augmented views of each image besides the plain one.
         positive: the label that operating points speak of; None: PNEUMONIA where there is one, else the last label.
         folds: of the patient-grouped cross-validation.
@@ -154,6 +175,7 @@ class RunConfig:
     backbone: str = "auto"
     engine: str = "auto"
     weights: Path | None = None
+    field: str = "film"
     views: int = 2
     positive: str | None = None
     folds: int = 5
@@ -171,9 +193,9 @@ class RunConfig:
     population: str = NOT_STATED
     view: str = NOT_STATED
     label_source: str = NOT_STATED
-    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
-    head: HeadConfig = field(default_factory=HeadConfig)
-    head_training: HeadTraining = field(default_factory=HeadTraining)
+    augmentation: AugmentationConfig = dataclass_field(default_factory=AugmentationConfig)
+    head: HeadConfig = dataclass_field(default_factory=HeadConfig)
+    head_training: HeadTraining = dataclass_field(default_factory=HeadTraining)
 
     def __post_init__(self) -> None:
         check_bundle_name(self.name)

@@ -6,6 +6,7 @@ from pathlib import Path
 from models.backbones.table import BACKBONES
 from models.engines.load import ENGINES
 from models.head import POOLINGS, HeadConfig
+from models.lungs.field import FIELDS
 from models.system.files import CACHE_VARIABLE, cache_folder
 from training.config import HeadTraining, RunConfig
 from training.metrics.bootstrap import NOT_STATED
@@ -53,6 +54,13 @@ def add_backbone(parser: argparse.ArgumentParser) -> None:
     add_engine(backbone)
     backbone.add_argument("--weights", type=Path, metavar="FILE", help="a local weight file for the backbone")
     backbone.add_argument(
+        "--field",
+        choices=FIELDS,
+        default="lungs",
+        help="what of a film is judged: the box of its lungs, found by the shipped lung finder (the default), or the whole film, "
+        "borders and all; for pictures that are no frontal chest films, film",
+    )
+    backbone.add_argument(
         "--views",
         type=int,
         default=RunConfig.views,
@@ -89,7 +97,7 @@ def add_head(parser: argparse.ArgumentParser) -> None:
     )
     fitting = parser.add_argument_group(
         "the head",
-        "Without any of its settings, a dozen heads are tried, by patient and by acquisition batch, and the best\n"
+        "Without any of its settings, ten heads are tried, by patient, by acquisition batch and by surroundings, and one\n"
         "is taken; the card shows them all. A setting ends the search: what is not given is then as in brackets.",
     )
     fitting.add_argument("--no-search", action="store_true", help="take the usual head, and try no others")

@@ -17,6 +17,7 @@ from models.bundle import HEAD_FILE, BackboneRef, BundleSpec, save_bundle
 from models.calibration import Calibration
 from models.engines.engine import Engine
 from models.gate import Gate
+from models.group import GroupReference
 from models.prediction import OperatingPoint
 from models.system.files import digest
 from models.system.progress import progress_bar
@@ -26,15 +27,18 @@ from training.data.leaks import Leaks
 from training.data.learnable import learnable
 from training.data.manifest import Manifest
 from training.embedding.cache import EmbeddingCache
+from training.embedding.folder_lungs import FolderLungs
 from training.evaluation.judge_films import judge
 from training.heads.fit_folds import FittedHeads
+from training.heads.operating_points import Promises
 from training.heads.search import Search
+from training.heads.surroundings import Surroundings
 from training.metrics.assessment import Assessment, assess
 from training.metrics.bootstrap import DRAWS, Metrics, metrics_json
 from training.metrics.judged import Judged, calibration_gain
+from training.plots.figures import draw_judged
+from training.plots.judged_plots import plot_learning_curves
 from training.reports.amend_bundle import write_report
-from training.reports.figures import draw_judged
-from training.reports.plots import plot_learning_curves
 from training.reports.wording import metrics_table
 
 DEFAULT_OPERATING_POINT = "balanced"
@@ -58,6 +62,10 @@ class Run:
     gate: Gate
     distances: NDArray[np.float64]
     versions: Mapping[str, str]
+    by_batch: Judged | None = None
+    lungs: FolderLungs | None = None
+    surroundings: Surroundings | None = None
+    group: GroupReference | None = None
 
     @property
     def backbone(self) -> Backbone:
@@ -120,7 +128,8 @@ def _judge_test_split(run: Run, console: Console) -> Judged | None:
             run.calibration,
             run.manifest.root,
             entries,
-            EmbeddingCache.of(run.engine, run.config.cache),
+            EmbeddingCache.of(run.engine, run.config.cache, field=run.lungs.finder if run.lungs else ""),
+            lungs=run.lungs,
             pooling=run.config.head.pooling,
             labels=run.manifest.labels,
             positive=run.judged.positive,
@@ -156,6 +165,7 @@ def _report(run: Run, found: Findings) -> dict[str, Any]:
         "out_of_fold": metrics_json(found.out_of_fold.metrics),
         **{name: value for name, value in found.out_of_fold.as_json().items() if name != "metrics"},
         "leave_batch_out": _leave_batch_out(run),
+        "surroundings": run.surroundings.as_json() if run.surroundings else None,
         "test_split": metrics_json(found.test_split.metrics) if found.test_split else None,
         "test_confusion": found.test_split.confusion.tolist() if found.test_split else None,
         "robustness": None,  # a stress test's result and that of an evaluation come later, see `training.reports.amend_bundle`
@@ -180,7 +190,17 @@ def _calibration_check(found: Findings) -> dict[str, Any]:
 
 def _leave_batch_out(run: Run) -> dict[str, Any] | None:
     batches = run.heads.batches
-    return {"scores": list(batches), "mean_auroc": _mean_auroc(batches)} if batches else None
+    if not batches:
+        return None
+    return {"scores": list(batches), "mean_auroc": _mean_auroc(batches), "promises": _promises(run)}
+
+
+def _promises(run: Run) -> dict[str, dict[str, float | None]] | None:
+    """What each way to hold films out could promise by itself; the operating points take the lower."""
+    if run.by_batch is None:
+        return None
+    ways = {"by patient": Promises.of(run.judged), "by batch": Promises.of(run.by_batch)}
+    return {way: {"rule_out": found.rule_out.promise, "rule_in": found.rule_in.promise} for way, found in ways.items()}
 
 
 def _mean_auroc(batches: Sequence[Mapping[str, Any]]) -> float:
@@ -221,6 +241,7 @@ def _spec(run: Run, report: Mapping[str, Any]) -> BundleSpec:
         versions=run.versions,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         gate=run.gate.thresholds,
+        field=run.config.field,
     )  # fmt: skip
 
 
@@ -236,6 +257,8 @@ def _write_files(run: Run, report: Mapping[str, Any], found: Findings, folder: P
     run.heads.kept.head.save(folder / HEAD_FILE)
     report = {**report, "head_sha256": digest(folder / HEAD_FILE)}
     run.gate.save(folder)
+    if run.group:
+        run.group.save(folder)
     if name := _backbone_file(run.weights):
         shutil.copyfile(run.weights.path, folder / name)
     thresholds = {point.name: point.threshold for point in run.points}

@@ -1,6 +1,7 @@
 """The command `python -m training train`."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,7 +12,7 @@ from models.bundle import BUNDLES_VARIABLE
 from models.head import HeadConfig
 from models.system.quiet import import_keras_quietly
 from training.backbone.scratch_options import add_scratch, scratch_training
-from training.config import AugmentationConfig, HeadTraining, RunConfig
+from training.config import LUNG_VIEWS, AugmentationConfig, HeadTraining, RunConfig
 from training.data.folder import read_folder
 from training.embedding.choose_engine import choose_engine
 from training.options import add_backbone, add_cache, add_data, add_head
@@ -70,6 +71,7 @@ def _train(options: argparse.Namespace) -> int:
         backbone=options.backbone,
         engine=options.engine,
         weights=options.weights,
+        field=options.field,
         views=options.views,
         positive=options.positive,
         folds=options.folds,
@@ -86,7 +88,7 @@ def _train(options: argparse.Namespace) -> int:
         population=options.population,
         view=options.view,
         label_source=options.label_source,
-        augmentation=AugmentationConfig(flip=options.flip),
+        augmentation=replace(LUNG_VIEWS if options.field == "lungs" else AugmentationConfig(), flip=options.flip),
         search=not (options.no_search or options.fine_tune or options.from_scratch or head or training),
         head=HeadConfig(**head),
         head_training=HeadTraining(**training),

@@ -18,7 +18,22 @@ from models.engines.load import load_engine
 from tests.training.films import write_film, write_published
 from training.__main__ import main
 
-FAST = ("--backbone", "efficientnet_lite0", "--views", "1", "--folds", "2", "--epochs", "12", "--width", "8")
+FAST = (
+    "--backbone",
+    "efficientnet_lite0",
+    "--field",
+    "film",
+    "--views",
+    "1",
+    "--folds",
+    "2",
+    "--epochs",
+    "12",
+    "--width",
+    "8",
+    "--pooling",
+    "mean",
+)
 QUICK_HEAD = ("--learning-rate", "0.01")
 
 

@@ -83,7 +83,7 @@ FOLDERS = {
 def test_a_folder_that_is_no_data_set_is_refused_at_once(tmp_path: Path, what: str) -> None:
     make, code = FOLDERS[what]
     (tmp_path / "data").mkdir()
-    done = command(tmp_path, "train", make(tmp_path / "data"), "--name", "new")
+    done = command(tmp_path, "train", make(tmp_path / "data"), "--name", "new", "--field", "film")
     assert_refused(done, f"error [{code}]: ")
     assert not (tmp_path / "bundles").exists()
 
@@ -193,6 +193,8 @@ def test_a_head_is_fitted_without_tensorflow(tmp_path: Path, good: Path) -> None
         "new",
         "--backbone",
         "efficientnet_lite0",
+        "--field",
+        "film",
         "--views",
         0,
         "--engine",

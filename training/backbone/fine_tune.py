@@ -6,6 +6,7 @@ operating points and every number in the card come from them alone.
 
 import re
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ from training.backbone.film_batches import FilmViews
 from training.config import AugmentationConfig
 from training.data.learnable import balanced_weights
 from training.data.manifest import Entry
-from training.embedding.views import Film
+from training.embedding.folder_lungs import FolderLungs, film_of
 
 _BLOCK: Final = re.compile(r"(conv\d_block\d+|stage\d_unit\d+|block\d[a-z]|top)(?=_)")
 _LEARNING_RATE: Final = 1e-5
@@ -71,6 +72,7 @@ def fine_tune(
     views: int,
     augmentation: AugmentationConfig,
     seed: int,
+    lungs: FolderLungs | None = None,
     callbacks: Sequence[Any] = (),
 ) -> dict[str, list[float]]:
     """Train the last blocks and the head together, in place; the weights of the best epoch stay.
@@ -79,6 +81,7 @@ def fine_tune(
         head: a Keras model.
         split: indices of the images to learn from, and of those held out.
         views: augmented views of each image in an epoch, besides the plain one.
+        lungs: where the lungs of the films are; None: whole films are shown.
 
     Returns:
         The history of losses.
@@ -90,9 +93,8 @@ def fine_tune(
     weights = dict(enumerate(balanced_weights(labels[fit], classes).tolist()))
 
     def batches(indices: NDArray[np.int64], numbers: Sequence[int]) -> FilmViews:
-        films = [
-            (Film(root / entries[index].path, entries[index].sha256, int(labels[index])), numbers) for index in indices
-        ]
+        shown = partial(film_of, root, lungs=lungs, views=numbers, augmentation=augmentation, seed=seed)
+        films = [(shown(entries[index], label=int(labels[index])), numbers) for index in indices]
         per_batch = max(1, _FILMS_PER_BATCH // len(numbers))
         return FilmViews(films, size=size, config=augmentation, seed=seed, films_per_batch=per_batch)
 

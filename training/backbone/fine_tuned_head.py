@@ -12,6 +12,7 @@ from training.config import RunConfig
 from training.data.folds import Split
 from training.data.manifest import Manifest
 from training.embedding.embedded_films import EmbeddedFilms
+from training.embedding.folder_lungs import FolderLungs
 from training.heads.fit import fit_head
 from training.heads.stack import Candidate
 
@@ -23,6 +24,7 @@ def fine_tune_head(
     split: Split,
     engine: Engine,
     console: Console,
+    lungs: FolderLungs | None = None,
 ) -> TrainedBackbone:
     """Fit a head and fine-tune a copy of the engine's backbone with it on the first part of the split; the second judges."""
     fit, held_out = split
@@ -48,6 +50,7 @@ def fine_tune_head(
             views=config.views,
             augmentation=config.augmentation,
             seed=config.seed,
+            lungs=lungs,
             callbacks=[EventLog(config.tensorboard, f"{config.name}-fine-tuning")] if config.tensorboard else [],
         )
     losses = (history["loss"], history["val_loss"])
@@ -62,4 +65,5 @@ def fine_tune_head(
         losses=losses,
         best=int(np.argmin(losses[1])) + 1,
         console=console,
+        lungs=lungs,
     )

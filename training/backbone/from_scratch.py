@@ -7,6 +7,7 @@ pixels needs about 100 seconds of processor time for an epoch of 3,600 films.
 import hashlib
 import json
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import keras
@@ -24,10 +25,12 @@ from training.config import RunConfig
 from training.data.folds import STOPPING_SHARE, Split, grouped_hold_out
 from training.data.learnable import class_indices, learnable
 from training.data.manifest import Entry, Manifest
-from training.embedding.views import Film
+from training.embedding.folder_lungs import FolderLungs, film_of
 
 
-def train_from_scratch(config: RunConfig, manifest: Manifest, split: Split, console: Console) -> TrainedBackbone:
+def train_from_scratch(
+    config: RunConfig, manifest: Manifest, split: Split, console: Console, lungs: FolderLungs | None = None
+) -> TrainedBackbone:
     """Train backbone and head from a random start, on the first part of the split; the second judges."""
     backbone = get_backbone(FROM_SCRATCH_BACKBONE if config.backbone == "auto" else config.backbone)
     entries = learnable(manifest)
@@ -38,9 +41,11 @@ def train_from_scratch(config: RunConfig, manifest: Manifest, split: Split, cons
     )
     extractor, head = _random_start(config, backbone, len(manifest.labels))
     network = build_network(extractor, head, pooling=config.head.pooling)
-    films = [
-        Film(manifest.root / entry.path, entry.sha256, int(label)) for entry, label in zip(entries, truth, strict=True)
-    ]
+    views = range(1, config.scratch.epochs + 1) if config.scratch else ()  # another one in each epoch
+    shown = partial(
+        film_of, manifest.root, lungs=lungs, views=views, augmentation=config.augmentation, seed=config.seed
+    )
+    films = [shown(entry, label=int(label)) for entry, label in zip(entries, truth, strict=True)]
     loop = ScratchLoop(
         keras.Model(network.input, network.output["logits"]),
         [films[index] for index in fit[learnt]],
@@ -66,6 +71,7 @@ def train_from_scratch(config: RunConfig, manifest: Manifest, split: Split, cons
         losses=losses,
         best=loop.best_epoch,
         console=console,
+        lungs=lungs,
     )
 
 
@@ -84,6 +90,7 @@ def _fingerprint(config: RunConfig, backbone: Backbone, entries: tuple[Entry, ..
         "scratch": asdict(config.scratch) if config.scratch else None,
         "head": (asdict(config.head), config.head_training.l2, config.head_training.label_smoothing),
         "augmentation": asdict(config.augmentation),
+        "field": config.field,
         "seed": config.seed,
         "films": [(entry.sha256, entry.label, entry.patient) for entry in entries],
     }

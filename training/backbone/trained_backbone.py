@@ -22,6 +22,7 @@ from training.data.manifest import Manifest
 from training.embedding.cache import EmbeddingCache
 from training.embedding.embed import embed
 from training.embedding.embedded_films import EmbeddedFilms
+from training.embedding.folder_lungs import FolderLungs
 from training.heads.fit import FittedHead
 
 
@@ -53,6 +54,7 @@ def judge_trained_backbone(
     losses: tuple[list[float], list[float]],
     best: int,
     console: Console,
+    lungs: FolderLungs | None = None,
 ) -> TrainedBackbone:
     """Save a backbone, embed the plain films with it, and judge those that were held out.
 
@@ -66,6 +68,7 @@ def judge_trained_backbone(
         losses: by epoch, of films that were learnt and of films that were watched.
         best: the epoch, from 1, whose weights these are.
         console: where progress is shown.
+        lungs: where the lungs of the films are; None: whole films are shown.
     """
     weights = save_backbone(extractor, config.run_folder / "backbone.weights.h5", source=source)
     engine = load_engine(backbone, weights, engine=config.engine)
@@ -75,15 +78,17 @@ def judge_trained_backbone(
             engine,
             manifest.root,
             entries,
-            EmbeddingCache.of(engine, config.cache),
+            EmbeddingCache.of(engine, config.cache, field=lungs.finder if lungs else ""),
             views=0,
             augmentation=AugmentationConfig(),
             seed=config.seed,
+            lungs=lungs,
             progress=advance,
         )
         advance(len(entries), len(entries))
     patients = tuple(entry.patient for entry in entries)
-    embedded = EmbeddedFilms(entries, class_indices(entries, manifest.labels), patients, embeddings)
+    truth, whole = class_indices(entries, manifest.labels), lungs.whole(entries) if lungs else None
+    embedded = EmbeddedFilms(entries, truth, patients, embeddings, whole)
     trained = DenseHead.of(head)
     logits = np.full((len(entries), len(manifest.labels)), np.nan, dtype=np.float32)
     logits[held_out] = trained.logits(embedded.pooled(config.head.pooling)[held_out, 0])

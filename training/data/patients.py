@@ -23,6 +23,7 @@ DATASET_ERROR_CODES: Final = {
     "patients_csv": "a table of patients that does not fit the files",
     "too_few_patients": "a class with too few patients to hold one out",
     "leak": "films or patients that would stand on both sides of a split",
+    "no_lungs": "a class in whose films no lungs were found",
     "unknown_class": "a class folder whose name the bundle does not know",
 }
 

@@ -18,7 +18,7 @@ from models.system.files import write_atomically
 from models.system.progress import progress_bar
 from training.digits.mnist import Pictures
 from training.digits.train_digits import DigitTraining, Epoch, train_digits
-from training.reports.canvas import COLOURS, DASHES, DOTS_PER_INCH, WIDTH, add_legend, save_png, style_axes
+from training.plots.canvas import COLOURS, DASHES, DOTS_PER_INCH, WIDTH, add_legend, save_png, style_axes
 
 Run = tuple[DigitTraining, list[Epoch]]
 

@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from models.backbones.pooling import POOLED
 from models.backbones.table import Backbone
 from models.engines.engine import Engine
 from models.system.files import atomic_path
@@ -22,23 +23,17 @@ _PREPROCESSING_VERSION: Final = 2
 _DAMAGE: Final = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
-class EmbeddingCache:
-    """Embeddings of one backbone with one set of weights, `(2, d)` a view: mean and maximum of the feature map.
+class ArrayCache:
+    """Arrays of one shape by the content of their film.
 
     The folder holds shards that are written once and never changed; a run that is killed loses only what it had not yet
     written, and several runs may write at the same time.
     """
 
-    def __init__(self, folder: Path, backbone: Backbone, weights_sha256: str, precision: str) -> None:
-        network = f"{backbone.id} {weights_sha256} {backbone.input_size} {backbone.taps}"
-        basis = f"{network} {precision} {_PREPROCESSING_VERSION}"
-        self._folder = folder / f"{backbone.id}-{hashlib.sha256(basis.encode()).hexdigest()[:16]}"
-        self._shape = (2, backbone.embedding_size)
-
-    @classmethod
-    def of(cls, engine: Engine, folder: Path) -> "EmbeddingCache":
-        """The embeddings that an engine makes; the engines share them where they compute alike."""
-        return cls(folder, engine.backbone, engine.weights.sha256, engine.precision)
+    def __init__(self, folder: Path, name: str, basis: str, shape: tuple[int, ...]) -> None:
+        """`basis` is all that decides what the arrays hold; those of another one are kept apart."""
+        self._folder = folder / f"{name}-{hashlib.sha256(basis.encode()).hexdigest()[:16]}"
+        self._shape = shape
 
     def read(self, wanted: Iterable[str]) -> Iterator[tuple[str, NDArray[np.float32]]]:
         """Yield keys that are there, each once, with their embeddings; a damaged shard counts as not there."""
@@ -59,7 +54,22 @@ class EmbeddingCache:
             np.savez(temporary, keys=np.array(list(embeddings)), embeddings=np.stack(list(embeddings.values())))
 
 
-def _read_shard(path: Path, shape: tuple[int, int]) -> dict[str, NDArray[np.float32]]:
+class EmbeddingCache(ArrayCache):
+    """Embeddings of one backbone with one set of weights, `(3, d)` a view: see `models.backbones.pooling.POOLED`."""
+
+    def __init__(self, folder: Path, backbone: Backbone, weights_sha256: str, precision: str, field: str = "") -> None:
+        """`field` names what the backbone is shown of a film, as by a lung finder's digest; "" is the whole film."""
+        network = f"{backbone.id} {weights_sha256} {backbone.input_size} {backbone.taps}"
+        basis = f"{network} {precision} {_PREPROCESSING_VERSION}{field}"
+        super().__init__(folder, backbone.id, basis, (len(POOLED), backbone.embedding_size))
+
+    @classmethod
+    def of(cls, engine: Engine, folder: Path, *, field: str = "") -> "EmbeddingCache":
+        """The embeddings that an engine makes; the engines share them where they compute alike."""
+        return cls(folder, engine.backbone, engine.weights.sha256, engine.precision, field)
+
+
+def _read_shard(path: Path, shape: tuple[int, ...]) -> dict[str, NDArray[np.float32]]:
     try:
         # Opened here, since NumPy leaves its own file open where it is no archive.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:

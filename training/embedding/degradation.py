@@ -15,6 +15,7 @@ Pixels = NDArray[np.uint8]
 
 _BLUR: Final = (0.5, 2.5)  # standard deviation, pixels of the network's input
 _REDUCTION: Final = (0.25, 1.0)  # of each side
+_COPIES: Final = (0.4, 1.0)  # of each side of the lungs, on copies of 224 pixels
 _QUALITY: Final = (6, 70)  # of JPEG
 _GRAIN: Final = (5.0, 30.0)  # standard deviation, grey levels
 _ENLARGED_BY: Final = (Image.Resampling.BOX, Image.Resampling.BILINEAR, Image.Resampling.BICUBIC)
@@ -23,6 +24,16 @@ _ENLARGED_BY: Final = (Image.Resampling.BOX, Image.Resampling.BILINEAR, Image.Re
 def degrade(film: Pixels, draw: np.random.Generator) -> Pixels:
     """Degrade a film uint8 `(size, size)` in one way; each is as likely as the others."""
     return _WAYS[draw.integers(len(_WAYS))](film, draw)
+
+
+def reduce_film(film: NDArray[np.float32], draw: np.random.Generator) -> NDArray[np.float32]:
+    """A film float32 `(h, w)` as a smaller copy shows it: reduced by a random share along each axis, and enlarged again.
+
+    The share does not depend on the film: lungs take more of the width of some films than of others, and of one class.
+    """
+    small = [max(1, round(_log_uniform(draw, *_COPIES) * side)) for side in film.shape[::-1]]
+    picture = Image.fromarray(film)
+    return np.asarray(picture.resize(small, Image.Resampling.BILINEAR).resize(picture.size, Image.Resampling.BILINEAR))
 
 
 def _blur(film: Pixels, draw: np.random.Generator) -> Pixels:

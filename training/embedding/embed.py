@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -10,11 +10,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from models.backbones.pooling import POOLED
 from models.engines.engine import Engine
 from training.config import AugmentationConfig
 from training.data.manifest import Entry
 from training.embedding.cache import EmbeddingCache
-from training.embedding.views import Film, batched, film_views
+from training.embedding.folder_lungs import FolderLungs, film_of
+from training.embedding.views import Film, View, batched, film_views
 
 _VIEWS_PER_BATCH: Final = 32
 _BATCHES_AHEAD: Final = 3
@@ -27,38 +29,42 @@ def embed(
     entries: Sequence[Entry],
     cache: EmbeddingCache,
     *,
-    views: int,
+    views: int | Sequence[View],
     augmentation: AugmentationConfig,
     seed: int,
+    lungs: FolderLungs | None = None,
     mean_only: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> NDArray[np.float32]:
-    """Embed every image: `(images, 1 + views, 2, d)`, the plain film first; mean and maximum of each feature map.
+    """Embed every image: `(images, 1 + views, 3, d)`, the plain film first; what is pooled of each map.
 
-    What the cache has is not computed again. `mean_only` leaves the maxima out of what is returned, `(…, 1, d)`, which takes
-    half the memory. `progress` is called with the views done and the views to do.
+    What the cache has is not computed again. `mean_only` leaves out all but the means, `(…, 1, d)`, which takes a third of the
+    memory. `progress` is called with the views done and the views to do.
+
+    Args:
+        views: how many augmented views besides the plain film; or which views.
+        lungs: where the lungs of the films are; None: the whole film is shown.
     """
-    names = [augmentation.fingerprint(seed, view) for view in range(views + 1)]
-    paths: dict[str, Path] = {}
-    for entry in entries:
-        paths.setdefault(entry.sha256, root / entry.path)
-    rows = {sha256: row for row, sha256 in enumerate(paths)}
-    places = {f"{sha256}:{name}": (row, view) for sha256, row in rows.items() for view, name in enumerate(names)}
-    poolings = 1 if mean_only else 2
-    found = np.empty((len(rows), len(names), poolings, engine.backbone.embedding_size), dtype=np.float32)
+    wanted: Sequence[View] = range(views + 1) if isinstance(views, int) else views
+    rows = {sha256: row for row, sha256 in enumerate(dict.fromkeys(entry.sha256 for entry in entries))}
+    films = _films(root, entries, lungs, wanted, augmentation, seed)
+    keys = _keys(films, wanted, augmentation, seed)
+    poolings = 1 if mean_only else len(POOLED)
+    found = np.empty((len(rows), len(wanted), poolings, engine.backbone.embedding_size), dtype=np.float32)
+    places = {key: (rows[sha256], place) for (sha256, place), key in keys.items()}
     missing = set(places)
     for key, embedding in cache.read(places):
         found[places[key]] = embedding[:poolings]
         missing.discard(key)
-    films = [
-        (Film(path, sha256), numbers)
-        for sha256, path in paths.items()
-        if (numbers := [view for view, name in enumerate(names) if f"{sha256}:{name}" in missing])
+    work = [
+        (film, left)
+        for sha256, film in films.items()
+        if (left := [view for place, view in enumerate(wanted) if keys[sha256, place] in missing])
     ]
-    keys = iter([f"{film.sha256}:{names[view]}" for film, numbers in films for view in numbers])
+    coming = iter([key for key in keys.values() if key in missing])
     with _ShardWriter(cache) as writer:
-        for pixels in prepared_views(films, augmentation=augmentation, seed=seed, size=engine.backbone.input_size):
-            embeddings = {next(keys): embedding for embedding in engine.run(pixels).pooled}
+        for pixels in prepared_views(work, augmentation=augmentation, seed=seed, size=engine.backbone.input_size):
+            embeddings = {next(coming): embedding for embedding in engine.run(pixels).pooled}
             for key, embedding in embeddings.items():
                 found[places[key]] = embedding[:poolings]
             writer.add(embeddings)
@@ -67,12 +73,42 @@ def embed(
     return found if len(rows) == len(entries) else found[[rows[entry.sha256] for entry in entries]]
 
 
+def _keys(
+    films: Mapping[str, Film], views: Sequence[View], augmentation: AugmentationConfig, seed: int
+) -> dict[tuple[str, int], str]:
+    """The name in the cache of each view of each film, by the film's digest and the place of the view."""
+    return {
+        (sha256, place): f"{sha256}:{film.view_name(view, augmentation, seed)}"
+        for sha256, film in films.items()
+        for place, view in enumerate(views)
+    }
+
+
+def _films(
+    root: Path,
+    entries: Sequence[Entry],
+    lungs: FolderLungs | None,
+    views: Sequence[View],
+    augmentation: AugmentationConfig,
+    seed: int,
+) -> dict[str, Film]:
+    """Each film once, by its digest; with lungs in the order of the digests, in which donors follow those they give to."""
+    first: dict[str, Entry] = {}
+    for entry in entries:
+        first.setdefault(entry.sha256, entry)
+    order = first if lungs is None else sorted(first)
+    return {
+        sha256: film_of(root, first[sha256], lungs, views=views, augmentation=augmentation, seed=seed)
+        for sha256 in order
+    }
+
+
 def prepared_views(
-    films: Sequence[tuple[Film, Sequence[int]]], *, augmentation: AugmentationConfig, seed: int, size: int
+    films: Sequence[tuple[Film, Sequence[View]]], *, augmentation: AugmentationConfig, seed: int, size: int
 ) -> Iterator[NDArray[np.float32]]:
     """Batches of views in order; the next ones are decoded and augmented on all cores while the backbone is at work."""
 
-    def prepare(batch: Iterable[tuple[Film, Sequence[int]]]) -> NDArray[np.float32]:
+    def prepare(batch: Iterable[tuple[Film, Sequence[View]]]) -> NDArray[np.float32]:
         views = [film_views(film, numbers, config=augmentation, seed=seed, size=size) for film, numbers in batch]
         return np.concatenate(views)
 

@@ -1,7 +1,9 @@
 """From a folder to embeddings that may be learnt from. It needs no TensorFlow."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +17,12 @@ from training.data.learnable import class_indices, learnable
 from training.data.manifest import Entry, Manifest
 from training.embedding.cache import EmbeddingCache
 from training.embedding.embed import embed
-from training.embedding.embedded_films import EmbeddedFilms
+from training.embedding.embedded_films import EmbeddedFilms, Probes
+from training.embedding.folder_lungs import FolderLungs
+from training.embedding.views import Probe, View
+
+_PROBED: Final = 1000
+"""Films that are put to the test: what their surroundings say is told by a fifth of a large folder, too."""
 
 
 def plain_embedder(root: Path, engine: Engine, cache: EmbeddingCache, console: Console) -> EmbedPlain:
@@ -41,23 +48,50 @@ def plain_embedder(root: Path, engine: Engine, cache: EmbeddingCache, console: C
 
 
 def embed_folder(
-    config: RunConfig, manifest: Manifest, engine: Engine, cache: EmbeddingCache, console: Console
+    config: RunConfig,
+    manifest: Manifest,
+    engine: Engine,
+    cache: EmbeddingCache,
+    console: Console,
+    lungs: FolderLungs | None = None,
 ) -> EmbeddedFilms:
-    """Embed every image that may be learnt from, with its augmented views."""
+    """Embed every image that may be learnt from, with its augmented views; with the probes where lungs were looked for."""
     entries = learnable(manifest)
-    count = len(entries) * (1 + config.views)
-    with progress_bar(console, "Embedding views") as advance:
+    embeddings = _embedded(config, manifest, entries, engine, cache, console, lungs, config.views, "Embedding views")
+    truth = class_indices(entries, manifest.labels)
+    films = EmbeddedFilms(entries, truth, tuple(entry.patient for entry in entries), embeddings)
+    if lungs is None:
+        return films
+    places = np.sort(np.argsort([entry.sha256 for entry in entries])[:_PROBED])
+    some = [entries[place] for place in places]
+    seen = _embedded(config, manifest, some, engine, cache, console, lungs, tuple(Probe), "Embedding probes")
+    return replace(films, whole=lungs.whole(entries), probes=Probes(places, seen[:, 0], seen[:, 1]))
+
+
+def _embedded(
+    config: RunConfig,
+    manifest: Manifest,
+    entries: Sequence[Entry],
+    engine: Engine,
+    cache: EmbeddingCache,
+    console: Console,
+    lungs: FolderLungs | None,
+    views: int | Sequence[View],
+    what: str,
+) -> NDArray[np.float32]:
+    count = len(entries) * (1 + views if isinstance(views, int) else len(views))
+    with progress_bar(console, what) as advance:
         embeddings = embed(
             engine,
             manifest.root,
             entries,
             cache,
-            views=config.views,
+            views=views,
             augmentation=config.augmentation,
             seed=config.seed,
+            lungs=lungs,
             mean_only=config.head.pooling == "mean" and not config.search,
             progress=advance,
         )
         advance(count, count)  # those that were kept from an earlier run count too
-    truth = class_indices(entries, manifest.labels)
-    return EmbeddedFilms(entries, truth, tuple(entry.patient for entry in entries), embeddings)
+    return embeddings

@@ -5,8 +5,10 @@ of the files or another batch size gives the same views. They are made by OpenCV
 times faster than layers of Keras, twice as fast as Pillow, and hidden behind the backbone (`python -m benchmarks.augmentation`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 import cv2
@@ -16,49 +18,121 @@ from numpy.typing import NDArray
 from models.films.network_input import network_input
 from models.films.radiograph import read_radiograph
 from models.films.refusal import RefusedError
+from models.lungs.field import lung_field
+from models.lungs.search import FoundLungs
 from training.config import AugmentationConfig
-from training.embedding.degradation import degrade
+from training.embedding.canvas import Canvas, film_canvas
+from training.embedding.degradation import degrade, reduce_film
+from training.embedding.surroundings import blank_lungs, exchange_surroundings
 
 _WHITE: Final = 255
 
 cv2.setNumThreads(1)  # films are what is made at the same time, not parts of one
 
 
+class Probe(StrEnum):
+    """Plain views by which a head is examined: what does it go by?"""
+
+    EXCHANGED = "exchanged"
+    """The lungs on the surroundings of a film of another class."""
+
+    SURROUNDINGS = "surroundings"
+    """No lungs, the surroundings alone."""
+
+
+View = int | Probe
+"""0 is the plain film, from 1 on augmented ones are counted."""
+
+
 class Film(NamedTuple):
-    """A film to be viewed: where it is, its digest, and its class where there is something to learn."""
+    """A film to be viewed.
+
+    Attributes:
+        path, sha256: where it is, and the digest of its bytes.
+        label: its class, where there is something to learn.
+        lungs: where its lungs are; None: the whole film is shown.
+        donors: by the view, whose surroundings its lungs are laid on; views without one keep their own.
+    """
 
     path: Path
     sha256: str
     label: int = 0
+    lungs: FoundLungs | None = None
+    donors: "Mapping[View, Film]" = MappingProxyType({})
+
+    def view_name(self, view: View, config: AugmentationConfig, seed: int) -> str:
+        """Names a view in the cache of embeddings."""
+        name = view.value if isinstance(view, Probe) else config.fingerprint(seed, view)
+        return f"{name}:{self.donors[view].sha256[:16]}" if view in self.donors else name
 
 
 def film_views(
-    film: Film, views: Sequence[int], *, config: AugmentationConfig, seed: int, size: int
+    film: Film, views: Sequence[View], *, config: AugmentationConfig, seed: int, size: int
 ) -> NDArray[np.float32]:
-    """Decode a film once and give its views by number, `(views, size, size, 1)` in 0–255; view 0 is the plain film.
+    """Decode a film once and give its views, `(views, size, size, 1)` in 0–255; view 0 is the film as it is judged.
 
     Raises:
         OSError: where the film can no longer be read.
     """
+    pixels = _read(film)
+    if film.lungs is None:
+        plain = network_input(pixels, size)
+        return np.stack([_view_of_film(film, plain, view, config, seed) for view in views])
+    plain, canvas = lung_field(pixels, film.lungs.judged, size), film_canvas(pixels, film.lungs, size)
+    return np.stack([plain if view == 0 else _view_of_lungs(film, canvas, view, config, seed) for view in views])
+
+
+def _read(film: Film) -> NDArray[np.uint8]:
     try:
-        plain = network_input(read_radiograph(film.path).pixels, size)
+        return read_radiograph(film.path).pixels
     except RefusedError as error:
         raise OSError(
             f"{film.path} could be read when the folder was listed, and no longer: {error} Run it again."
         ) from error
-    draws = (np.random.default_rng([seed, view, int(film.sha256[:15], 16)]) for view in views)
-    return np.stack([augment(plain, config, draw) if view else plain for view, draw in zip(views, draws, strict=True)])
 
 
-def augment(plain: NDArray[np.float32], config: AugmentationConfig, draw: np.random.Generator) -> NDArray[np.float32]:
-    """Warp, tone and noise: a film `(size, size, 1)` in 0–255 → a view of the same, in whole grey levels.
+def _draws(film: Film, view: int, seed: int) -> np.random.Generator:
+    return np.random.default_rng([seed, view, int(film.sha256[:15], 16)])
 
-    The geometry is one transform with one interpolation, so a view is no blurrier than a single rotation makes it.
+
+def _view_of_film(
+    film: Film, plain: NDArray[np.float32], view: View, config: AugmentationConfig, seed: int
+) -> NDArray[np.float32]:
+    if isinstance(view, Probe):
+        raise ValueError("What lies round the lungs can be shown by itself only where the lungs were looked for.")
+    return augment(plain, config, _draws(film, view, seed)) if view else plain
+
+
+def _view_of_lungs(
+    film: Film, canvas: Canvas, view: View, config: AugmentationConfig, seed: int
+) -> NDArray[np.float32]:
+    """A probe, or an augmented view, of the lungs; on another film's surroundings where there is a donor."""
+    pixels, size = canvas.pixels, canvas.size
+    if (donor := film.donors.get(view)) is not None and donor.lungs is not None:
+        other = film_canvas(_read(donor), donor.lungs, size)
+        pixels = exchange_surroundings(pixels, canvas.mask, other.pixels, other.mask)
+    if view is Probe.SURROUNDINGS:
+        pixels = blank_lungs(pixels, canvas.mask)
+    if isinstance(view, Probe):
+        return canvas.inner(pixels)[..., None]
+    draw = _draws(film, view, seed)
+    if draw.random() < config.reduction:
+        pixels = reduce_film(pixels, draw)
+    return augment(pixels[..., None], config, draw, size=size)
+
+
+def augment(
+    plain: NDArray[np.float32], config: AugmentationConfig, draw: np.random.Generator, *, size: int | None = None
+) -> NDArray[np.float32]:
+    """Warp, tone and noise: a film `(side, side, 1)` in 0–255 → a view of its middle `(size, size, 1)`, in whole grey levels.
+
+    The geometry is one transform with one interpolation, so a view is no blurrier than a single rotation makes it. `size` is
+    by default that of the film.
     """
-    size = len(plain)
+    rim = (len(plain) - (size := size or len(plain))) / 2
     film = cv2.warpAffine(
         np.rint(plain[..., 0]).astype(np.uint8),
-        _draw_warp(config, draw, size),
+        _draw_warp(config, draw, size) + np.array([[0, 0, rim], [0, 0, rim]]),
         (size, size),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderValue=0,
@@ -93,9 +167,9 @@ def _draw_warp(config: AugmentationConfig, draw: np.random.Generator, size: int)
     return np.column_stack([matrix, offset])
 
 
-def batched(films: Sequence[tuple[Film, Sequence[int]]], *, views: int) -> Iterator[list[tuple[Film, Sequence[int]]]]:
+def batched(films: Sequence[tuple[Film, Sequence[View]]], *, views: int) -> Iterator[list[tuple[Film, Sequence[View]]]]:
     """Group films with the numbers of their views, about so many views to a batch."""
-    batch: list[tuple[Film, Sequence[int]]] = []
+    batch: list[tuple[Film, Sequence[View]]] = []
     count = 0
     for film, numbers in films:
         batch.append((film, numbers))

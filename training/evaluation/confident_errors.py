@@ -10,7 +10,7 @@ from models.films.radiograph import read_radiograph
 from models.prediction import OperatingPoint
 from training.data.manifest import Entry
 from training.metrics.judged import Judged
-from training.reports.plots import contact_sheet
+from training.plots.judged_plots import contact_sheet
 
 ERROR_SHEET: Final = "errors.png"
 _PER_CLASS: Final = 10

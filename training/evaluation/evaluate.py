@@ -21,6 +21,7 @@ from models.system.files import write_atomically
 from models.system.progress import progress_bar
 from training.data.manifest import Entry, Manifest
 from training.embedding.cache import EmbeddingCache
+from training.embedding.find_lungs import lungs_for
 from training.evaluation.confident_errors import confident_errors, draw_errors
 from training.evaluation.judge_films import judge
 from training.evaluation.page import PAGE_FILE, evaluation_page
@@ -31,7 +32,7 @@ from training.metrics.classification import verdict_metrics
 from training.metrics.comparison import Earlier, compare, difference_text
 from training.metrics.judged import Judged
 from training.metrics.subgroups import Column, subgroup_report
-from training.reports.figures import draw_judged
+from training.plots.figures import draw_judged
 from training.reports.wording import metric_name, metrics_table
 
 EVALUATION_FILE: Final = "evaluation.json"
@@ -89,6 +90,7 @@ def evaluate(task: Task, out: Path, console: Console, *, cache: Path, engine: st
 def _judge(task: Task, cache: Path, engine: str, console: Console) -> Judged:
     bundle = task.bundle
     running = load_engine(get_backbone(bundle.spec.backbone.id), backbone_weights(bundle), engine=engine)
+    lungs = lungs_for(bundle, task.manifest.root, task.entries, cache, engine, console)
     with progress_bar(console, "Embedding") as advance:
         judged = judge(
             running,
@@ -96,11 +98,12 @@ def _judge(task: Task, cache: Path, engine: str, console: Console) -> Judged:
             bundle.spec.calibration,
             task.manifest.root,
             task.entries,
-            EmbeddingCache.of(running, cache),
+            EmbeddingCache.of(running, cache, field=lungs.finder if lungs else ""),
             pooling=bundle.spec.head.pooling,
             labels=bundle.spec.labels,
             positive=bundle.spec.positive,
             gate=load_gate(bundle),
+            lungs=lungs,
             progress=advance,
         )
         advance(len(task.entries), len(task.entries))

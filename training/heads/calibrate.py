@@ -95,3 +95,26 @@ def calibrate(
     people = [patients[index] for index in every]
     judged = Judged(truth[every], probabilities[every], people, labels, positive, uncalibrated)
     return fit_calibration(logits[every], truth[every], people), judged
+
+
+def judged_by_batch(
+    by_batch: Sequence[tuple[NDArray[np.int64], NDArray[np.float32]]],
+    calibration: Calibration,
+    like: Judged,
+    truth: NDArray[np.int64],
+    patients: Sequence[str],
+) -> Judged | None:
+    """Films as judged by heads that have not seen their acquisition batch; None where there are no batches.
+
+    Args:
+        by_batch: of `FittedHeads`: indices of films, and their logits. A film that several choices hold out counts each time.
+        calibration: the bundle's own: that is what a film of another batch will meet.
+        like: has the labels.
+        truth, patients: `(n,)`, of all films.
+    """
+    if not by_batch:
+        return None
+    places = np.concatenate([held_out for held_out, _ in by_batch])
+    probabilities = calibration.probabilities(np.concatenate([logits for _, logits in by_batch]))
+    people = [patients[place] for place in places]
+    return Judged(truth[places], probabilities, people, like.labels, like.positive)

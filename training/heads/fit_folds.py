@@ -24,12 +24,14 @@ class FittedHeads(NamedTuple):
         folds: the head of each fold.
         batches: AUROC on acquisition batches that were not fitted on, where the folder's names tell them apart.
         kept: fitted on all patients, with its losses by epoch.
+        by_batch: which films each choice of batches held out, and their logits.
     """
 
     logits: NDArray[np.float32]
     folds: list[FittedHead]
     batches: list[dict[str, Any]]
     kept: FittedHead
+    by_batch: tuple[tuple[NDArray[np.int64], NDArray[np.float32]], ...] = ()
 
 
 def fit_heads(config: RunConfig, embedded: EmbeddedFilms, folds: Sequence[Split], console: Console) -> FittedHeads:
@@ -58,7 +60,8 @@ def fit_heads(config: RunConfig, embedded: EmbeddedFilms, folds: Sequence[Split]
     for (_, held_out), one in zip(folds, of_folds, strict=True):
         logits[held_out] = one.head.logits(embeddings[held_out, 0])
     by_batch = [one.head.logits(embeddings[batch.held_out, 0]) for batch, one in zip(batches, of_batches, strict=True)]
-    return FittedHeads(logits, of_folds, batch_scores(by_batch, embedded.truth, batches), kept)
+    judged = tuple((batch.held_out, part) for batch, part in zip(batches, by_batch, strict=True))
+    return FittedHeads(logits, of_folds, batch_scores(by_batch, embedded.truth, batches), kept, judged)
 
 
 def left_out_batches(embedded: EmbeddedFilms) -> list[BatchFold]:

@@ -18,7 +18,7 @@ than there are patients.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -154,19 +154,51 @@ def _balanced(truth: BoolArray, scores: FloatArray) -> float:
     return float(middle[widest])
 
 
-def operating_points(judged: Judged, *, draws: int = DRAWS) -> tuple[OperatingPoint, ...]:
-    """The points rule_out, balanced and rule_in with what they gave; none for more than two classes."""
+@dataclass(frozen=True)
+class Promises:
+    """What one way to hold films out can promise of rule_out and rule_in, each with its threshold."""
+
+    rule_out: ChosenPoint
+    rule_in: ChosenPoint
+
+    @classmethod
+    def of(cls, judged: Judged) -> "Promises":
+        chosen = choose_operating_points(judged.is_positive, judged.positive_probability, judged.patients)
+        return cls(chosen["rule_out"], chosen["rule_in"])
+
+
+def operating_points(
+    judged: Judged, by_batch: Judged | None = None, *, draws: int = DRAWS
+) -> tuple[OperatingPoint, ...]:
+    """The points rule_out, balanced and rule_in with what they gave; none for more than two classes.
+
+    Args:
+        judged: out of fold, by patient.
+        by_batch: by heads that have not seen the film's acquisition batch, where there are batches. Rule-out and rule-in then
+            take the more careful of two thresholds and promise the less: what holds on new patients, and on another batch.
+        draws: of the bootstrap.
+    """
     if judged.positive is None:
         return ()
-    points = []
     chosen = choose_operating_points(judged.is_positive, judged.positive_probability, judged.patients)
-    for name, choice in chosen.items():
-        verdict = judged.positive_probability >= choice.threshold
-        metrics = verdict_metrics(judged.is_positive, verdict, judged.patients, draws=draws)
-        sensitivity = _triple(metrics["sensitivity"], verdict[judged.is_positive])
-        specificity = _triple(metrics["specificity"], ~verdict[~judged.is_positive])
-        points.append(OperatingPoint(name, choice.threshold, sensitivity, specificity, choice.promise))
-    return tuple(points)
+    if by_batch is not None:
+        other = Promises.of(by_batch)
+        chosen["rule_out"] = _more_careful(chosen["rule_out"], other.rule_out, min)
+        chosen["rule_in"] = _more_careful(chosen["rule_in"], other.rule_in, max)
+    return tuple(_with_what_it_gave(judged, name, choice, draws) for name, choice in chosen.items())
+
+
+def _more_careful(one: ChosenPoint, other: ChosenPoint, careful: Callable[[float, float], float]) -> ChosenPoint:
+    promises = [point.promise for point in (one, other) if point.promise is not None]
+    return ChosenPoint(careful(one.threshold, other.threshold), min(promises, default=None))
+
+
+def _with_what_it_gave(judged: Judged, name: str, choice: ChosenPoint, draws: int) -> OperatingPoint:
+    verdict = judged.positive_probability >= choice.threshold
+    metrics = verdict_metrics(judged.is_positive, verdict, judged.patients, draws=draws)
+    sensitivity = _triple(metrics["sensitivity"], verdict[judged.is_positive])
+    specificity = _triple(metrics["specificity"], ~verdict[~judged.is_positive])
+    return OperatingPoint(name, choice.threshold, sensitivity, specificity, choice.promise)
 
 
 def _triple(estimate: Estimate | None, right: NDArray[np.bool_]) -> tuple[float, float, float]:

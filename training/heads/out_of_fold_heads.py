@@ -7,7 +7,7 @@ recorded and the embeddings are in the cache: the same folds, the same seeds.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,11 @@ from training.data.folds import grouped_folds
 from training.data.manifest import Manifest
 from training.embedding.cache import EmbeddingCache
 from training.embedding.embed_folder import embed_folder
+from training.embedding.folder_lungs import FolderLungs
 from training.heads.fit_folds import fit_heads
+
+_ADDED_LATER: Final = {"exchange": 0.0, "reduction": 0.0}
+"""What runs of earlier versions did not record, because they had none of it."""
 
 T = TypeVar("T", AugmentationConfig, HeadTraining)
 
@@ -48,7 +52,14 @@ class Judges:
         return logits[self.of_film, np.arange(len(embeddings))]
 
 
-def refit_folds(bundle: Bundle, manifest: Manifest, engine: Engine, cache: Path, console: Console) -> Judges:
+def refit_folds(
+    bundle: Bundle,
+    manifest: Manifest,
+    engine: Engine,
+    cache: Path,
+    console: Console,
+    lungs: FolderLungs | None = None,
+) -> Judges:
     """Fit the heads of a bundle's cross-validation again, on its own training folder.
 
     Returns:
@@ -58,8 +69,11 @@ def refit_folds(bundle: Bundle, manifest: Manifest, engine: Engine, cache: Path,
         BundleError: the bundle was fine-tuned, so that its backbone has seen the films; or patients were told apart
             otherwise when it was trained; or its configuration is not one of this version.
     """
-    config = _recorded(bundle, manifest, cache)
-    embedded = embed_folder(config, manifest, engine, EmbeddingCache.of(engine, cache), console)
+    config, store = (
+        _recorded(bundle, manifest, cache),
+        EmbeddingCache.of(engine, cache, field=lungs.finder if lungs else ""),
+    )
+    embedded = embed_folder(config, manifest, engine, store, console, lungs)
     folds = grouped_folds(embedded.truth, embedded.patients, folds=config.folds, seed=config.seed)
     fitted = fit_heads(config, embedded, folds, console).folds
     of_film = np.empty(len(embedded.truth), dtype=np.int64)
@@ -82,6 +96,7 @@ def _recorded(bundle: Bundle, manifest: Manifest, cache: Path) -> RunConfig:
         data=manifest.root,
         name=spec.name,
         cache=cache,
+        field=spec.field,
         views=record["views"],
         folds=record["folds"],
         seed=record["seed"],
@@ -93,6 +108,7 @@ def _recorded(bundle: Bundle, manifest: Manifest, cache: Path) -> RunConfig:
 
 def _rebuilt(kind: type[T], record: Mapping[str, Any], name: str) -> T:
     """A part of the configuration, every field of it from the record: today's default is not what the run had."""
+    record = {**{name: amount for name, amount in _ADDED_LATER.items() if hasattr(kind, name)}, **record}
     if set(record) != (known := {field.name for field in fields(kind)}):
         raise BundleError(
             f"The configuration of {name!r} is of another version: {', '.join(sorted(known ^ set(record)))} must be in both, "

@@ -1,4 +1,4 @@
-"""The points of an evaluation's curves: ROC, precision-recall, reliability. Drawing is in `training.reports.plots`."""
+"""The points of an evaluation's curves: ROC, precision-recall, reliability. Drawing is in `training.plots.judged_plots`."""
 
 from dataclasses import dataclass
 from typing import Final

@@ -3,6 +3,7 @@
 Weights are `(draws, n)`, whole numbers >= 0; results are `(draws,)`, NaN where a statistic is undefined.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -130,3 +131,10 @@ def _largest_change(step: FloatArray, logits: FloatArray) -> FloatArray:
     ends = np.array([logits.min(), logits.max()])
     change: FloatArray = np.abs(step[:, :1] + step[:, 1:] * ends).max(axis=1)
     return change
+
+
+def auroc_deviation(auroc: float, positives: int, negatives: int) -> float:
+    """The standard error of an AUROC over independent images (Hanley & McNeil 1982, doi:10.1148/radiology.143.1.7063747)."""
+    over, under = auroc / (2 - auroc), 2 * auroc**2 / (1 + auroc)
+    variance = auroc * (1 - auroc) + (positives - 1) * (over - auroc**2) + (negatives - 1) * (under - auroc**2)
+    return math.sqrt(max(variance, 0.0) / (positives * negatives))

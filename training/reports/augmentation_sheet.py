@@ -11,13 +11,14 @@ from PIL import Image
 
 from training.config import RunConfig
 from training.data.manifest import Entry, Manifest
-from training.embedding.views import Film, film_views
-from training.reports.plots import contact_sheet
+from training.embedding.folder_lungs import FolderLungs, film_of
+from training.embedding.views import film_views
+from training.plots.judged_plots import contact_sheet
 
 _FILMS_PER_CLASS: Final = 3
 
 
-def write_contact_sheet(config: RunConfig, manifest: Manifest, *, size: int) -> None:
+def write_contact_sheet(config: RunConfig, manifest: Manifest, lungs: FolderLungs | None, *, size: int) -> None:
     """Draw a few films of each class, plain and in their views, into the run's folder (they are patients' pictures).
 
     A sheet of the same films and views, from an earlier run of this name, is left as it is. `size`: of the backbone's input,
@@ -34,7 +35,7 @@ def write_contact_sheet(config: RunConfig, manifest: Manifest, *, size: int) -> 
         return
     rows = []
     for entry in chosen:
-        film = Film(manifest.root / entry.path, entry.sha256)
+        film = film_of(manifest.root, entry, lungs, views=numbers, augmentation=config.augmentation, seed=config.seed)
         views = film_views(film, numbers, config=config.augmentation, seed=config.seed, size=size)
         rows.append(list(views[..., 0].astype(np.uint8)))
     columns = ["plain", *(f"view {number}" for number in numbers[1:])]
@@ -44,7 +45,7 @@ def write_contact_sheet(config: RunConfig, manifest: Manifest, *, size: int) -> 
 def _basis(config: RunConfig, films: Sequence[Entry], numbers: Sequence[int], size: int) -> str:
     """A digest of all that the sheet shows."""
     views = [config.augmentation.fingerprint(config.seed, number) for number in numbers]
-    text = json.dumps([[(film.sha256, film.label) for film in films], views, size])
+    text = json.dumps([[(film.sha256, film.label) for film in films], views, size, config.field])
     return hashlib.sha256(text.encode()).hexdigest()
 
 

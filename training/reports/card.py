@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from training.metrics.bootstrap import estimate_of, interval_text
 from training.metrics.decisions import SHOWN_COVERAGES
+from training.reports.card_lungs import lungs
 from training.reports.card_network import made_with, network, search
 from training.reports.card_robustness import robustness
 from training.reports.wording import metric_name
@@ -21,6 +22,7 @@ def write_card(report: Mapping[str, Any], path: Path) -> None:
         _use(report["positive"]),
         _data(report),
         _leaks(report["leaks"]),
+        lungs(report),
         _unseen_patients(report),
         _operating_points(report),
         _calibration(report),
@@ -196,10 +198,22 @@ def _operating_points(report: Mapping[str, Any]) -> str:
         "sum of sensitivity and specificity; the metrics above are for plain verdicts at it.\n\n"
         + "\n".join(rows)
         + "\n\nWhat is promised holds on new patients of the same kind with 95 % confidence: the one-sided lower bound on "
-        "out-of-fold predictions, with films of one patient counted as alike. The target is 0.95, or half of the errors "
+        "out-of-fold predictions, with films of one patient counted as alike"
+        f"{_by_batch(report['leave_batch_out'])}. The target is 0.95, or half of the errors "
         "to be expected at *balanced* where that is stricter.\n\nThe verdicts that this bundle gives, out of fold:\n\n"
         f"{_confusion(report['zone'], [*report['labels'], 'indeterminate'])}\n{tables}"
     )
+
+
+def _by_batch(batches: Mapping[str, Any] | None) -> str:
+    """What each way to hold films out could promise by itself."""
+    if not batches or not batches.get("promises"):
+        return ""
+    words = "; ".join(
+        f"{what}: sensitivity {values['rule_out']:.3f}, specificity {values['rule_in']:.3f}"
+        for what, values in batches["promises"].items()
+    )
+    return f", and the lower of what patients and what whole acquisition batches allow ({words})"
 
 
 def _promise(point: Mapping[str, Any]) -> str:

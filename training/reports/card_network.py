@@ -5,7 +5,20 @@ from typing import Any, Final
 
 from training.reports.wording import settings_text
 
-_POOLED: Final = {"mean": "mean", "max": "maximum", "both": "mean and the maximum"}
+_POOLED: Final = {
+    "mean": "mean",
+    "max": "maximum",
+    "both": "mean and the maximum",
+    "middle": "mean, and the mean over the middle,",
+}
+
+_SCORES: Final = {
+    "auroc": "AUROC by patient",
+    "batch_auroc": "by batch",
+    "exchanged_auroc": "surroundings exchanged",
+    "surroundings_auroc": "surroundings alone",
+    "score": "score",
+}
 
 
 def network(report: Mapping[str, Any]) -> str:
@@ -37,30 +50,27 @@ def search(found: Mapping[str, Any] | None) -> str:
     if found is None:
         return ""
     trials = found["trials"]
-    batches = trials[0]["batch_auroc"] is not None
+    shown = {name: words for name, words in _SCORES.items() if trials[0].get(name) is not None}
     rows = [
-        "| pooling | hidden layer | dropout | weight decay | class weights | AUROC by patient |"
-        + (" by batch | mean |" if batches else ""),
-        "|---|--:|--:|--:|---|--:|" + ("--:|--:|" if batches else ""),
+        "| pooling | hidden layer | dropout | weight decay | class weights | " + " | ".join(shown.values()) + " |",
+        "|---|--:|--:|--:|---|" + "--:|" * len(shown),
     ]
     for place, trial in enumerate(trials):
-        scores = [trial["auroc"], *([trial["batch_auroc"], trial["score"]] if batches else [])]
         cells = [
             f"**{trial['pooling']}**" if place == found["best"] else trial["pooling"],
             trial["width"] or "none",
             trial["dropout"] if trial["width"] else "",
             trial["l2"],
             "yes" if trial["class_weights"] else "no",
-            *(f"{score:.4f}" for score in scores),
+            *(f"{trial[name]:.4f}" for name in shown),
         ]
         rows.append("| " + " | ".join(map(str, cells)) + " |")
     return (
-        f"## Heads that were tried\n\nOn the plain film and {found['views']} augmented view of each image, for at most "
-        f"{found['epochs']} passes; the first {found['scouts']} found settings for the others, of which the best, in bold, "
-        f"was then fitted in full. Taken: the {found['rule']}.\n\n"
+        f"## Heads that were tried\n\nOn the plain film and {found['views']} augmented views of each image; in bold the one that "
+        f"was taken. The rule: {found['rule']}.\n\n"
         + "\n".join(rows)
-        + f"\n\nThe head was chosen among {len(trials)} by its score on the same patients and batches that the numbers of "
-        "this card come from: they are the greatest of several, and a little too good.\n"
+        + f"\n\nThe head was chosen among {len(trials)} by its scores on the same patients and batches that the numbers of "
+        "this card come from: they may be a little too good.\n"
     )
 
 

@@ -8,7 +8,7 @@ from typing import Final
 from models.films.radiograph import read_radiograph
 from models.system.files import atomic_path
 from training.data.leaks import LeakPair, Leaks
-from training.reports.plots import contact_sheet
+from training.plots.judged_plots import contact_sheet
 
 _PAIRS_IN_PICTURE: Final = 20
 _NAME_LENGTH: Final = 24

@@ -10,11 +10,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from training.config import AugmentationConfig
+from training.config import NO_VIEWS
 from training.data.learnable import class_indices
 from training.data.manifest import Entry
 from training.data.patients import DatasetError
-from training.embedding import views
+from training.embedding.folder_lungs import FolderLungs, film_of
+from training.embedding.views import film_views
 from training.stress.corruptions import CORRUPTIONS, SEVERITIES, Film, corrupt
 from training.stress.shortcuts import MARKERS, border_only, centre_masked, with_marker
 
@@ -37,12 +38,14 @@ class Sample:
         entries: n, what the films are.
         places: `(n,)`, of the films in the list they were drawn from.
         truth: `(n,)`, class indices.
+        lungs: where the lungs of the films are; None: they are shown whole.
     """
 
     films: Sequence[Film]
     entries: Sequence[Entry]
     places: NDArray[np.int64]
     truth: NDArray[np.int64]
+    lungs: FolderLungs | None = None
 
     @property
     def patients(self) -> list[str]:
@@ -50,7 +53,14 @@ class Sample:
 
 
 def draw_sample(
-    root: Path, entries: Sequence[Entry], labels: Sequence[str], count: int, *, seed: int, size: int
+    root: Path,
+    entries: Sequence[Entry],
+    labels: Sequence[str],
+    count: int,
+    *,
+    seed: int,
+    size: int,
+    lungs: FolderLungs | None = None,
 ) -> Sample:
     """Draw about `count` films, as many of each class, of as many patients as can be, at `size` pixels."""
     truth = class_indices(entries, labels)
@@ -78,11 +88,10 @@ def draw_sample(
             )
     films = []
     for entry in (entries[place] for place in places):
-        one = views.Film(root / entry.path, entry.sha256)
-        plain = views.film_views(one, [0], config=AugmentationConfig(), seed=seed, size=size)[0, ..., 0]
+        plain = film_views(film_of(root, entry, lungs), [0], config=NO_VIEWS, seed=seed, size=size)[0, ..., 0]
         films.append(np.rint(plain).astype(np.uint8))
     chosen = np.array(places, dtype=np.int64)
-    return Sample(films, [entries[place] for place in places], chosen, truth[chosen])
+    return Sample(films, [entries[place] for place in places], chosen, truth[chosen], lungs)
 
 
 def pictures(seed: int) -> dict[str, Show]:

@@ -48,19 +48,19 @@ def check_heatmaps(
     pixels = np.stack(films)[..., None].astype(np.float32)
     maps, pooled = engine.run(pixels)
     embeddings = select_pooling(pooled, spec.head.pooling)
-    heatmaps = _heatmaps(heads, maps, embeddings, label)
+    heatmaps = _heatmaps(heads, maps, embeddings, label, spec.head.pooling)
 
     mean, deviation = embeddings.mean(axis=0), np.maximum(embeddings.std(axis=0), 1e-3)
     random_heads = []
     for number in range(_RANDOM_HEADS):
         drawn = DenseHead.of(build_head(embeddings.shape[1], len(spec.labels), spec.head, seed=seed + number))
         forgetful = [drawn.without_standardisation(mean, deviation)] * len(films)
-        random_heads.append(_heatmaps(forgetful, maps, embeddings, label))
+        random_heads.append(_heatmaps(forgetful, maps, embeddings, label, spec.head.pooling))
 
     keras.utils.set_random_seed(seed)
     features = build_feature_extractor(engine.backbone, None).features
     maps, pooled = keras.Model(features.input, pooled_outputs(features.output)).predict_on_batch(pixels)
-    random_backbone = _heatmaps(heads, maps, select_pooling(pooled, spec.head.pooling), label)
+    random_backbone = _heatmaps(heads, maps, select_pooling(pooled, spec.head.pooling), label, spec.head.pooling)
     return [
         compare_heatmaps("head", heatmaps, random_heads, patients),
         compare_heatmaps("backbone", heatmaps, [random_backbone], patients),
@@ -74,9 +74,11 @@ def compare_heatmaps(what: str, heatmaps: Maps, random: Sequence[Maps], patients
     return sanity_finding(what, correlations, similarities, patients)
 
 
-def _heatmaps(heads: Sequence[DenseHead], maps: Maps, embeddings: NDArray[np.float32], label: int) -> Maps:
+def _heatmaps(
+    heads: Sequence[DenseHead], maps: Maps, embeddings: NDArray[np.float32], label: int, pooling: str
+) -> Maps:
     """The product's own heatmaps, `(n, h, w)`, of feature maps `(n, h, w, d)`."""
-    return np.stack([head_heatmap(*one, label) for one in zip(heads, maps, embeddings, strict=True)])
+    return np.stack([head_heatmap(*one, label, pooling=pooling) for one in zip(heads, maps, embeddings, strict=True)])
 
 
 def rank_correlations(maps: Maps, others: Maps) -> NDArray[np.float64]:

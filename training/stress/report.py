@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from training.reports.plots import contact_sheet, plot_error_table
+from training.plots.judged_plots import contact_sheet, plot_error_table
 from training.stress.corruptions import SEVERITIES, Film
 
 

@@ -27,6 +27,7 @@ from models.system.files import write_atomically
 from models.system.progress import Advance, progress_bar
 from training.data.learnable import learnable
 from training.data.manifest import Manifest
+from training.embedding.find_lungs import lungs_for
 from training.heads.out_of_fold_heads import Judges, refit_folds
 from training.metrics.bootstrap import BoolArray, Estimate
 from training.stress.corruptions import CORRUPTIONS, SEVERITIES
@@ -83,14 +84,16 @@ def stress(
     Raises:
         BundleError, WeightsError, ValueError: with a sentence that says what to do.
     """
+    lungs = lungs_for(bundle, manifest.root, manifest.entries, cache, engine, console)
+    manifest = lungs.usable(manifest) if lungs else manifest
     spec, entries = bundle.spec, manifest.select("test") or learnable(manifest)
     seen = (fingerprint := replace(manifest, entries=entries).fingerprint) == spec.data["fingerprint"]
     running = load_engine(get_backbone(spec.backbone.id), backbone_weights(bundle), engine=engine)
-    films = draw_sample(manifest.root, entries, spec.labels, sample, seed=seed, size=running.backbone.input_size)
-    if seen:
-        judges = refit_folds(bundle, manifest, running, cache, console).of(films.places)
-    else:
-        judges = Judges([load_head(bundle)], np.zeros(len(films.films), dtype=np.int64))
+    films = draw_sample(
+        manifest.root, entries, spec.labels, sample, seed=seed, size=running.backbone.input_size, lungs=lungs
+    )
+    own = Judges([load_head(bundle)], np.zeros(len(films.films), dtype=np.int64))
+    judges = refit_folds(bundle, manifest, running, cache, console, lungs).of(films.places) if seen else own
     with progress_bar(console, "Stressing") as advance:
         judged = judge_pictures(bundle, running, judges, films, pictures(seed), advance)
     with console.status("Heatmaps of networks that have forgotten …"):
@@ -138,7 +141,7 @@ def judge_pictures(
             progress(number * count + start + len(pixels), len(shown) * count)
         pooled = np.concatenate(parts)
         logits = judges.logits(select_pooling(pooled, spec.head.pooling))
-        judged[name] = _judgement(spec, logits, gate, pooled)
+        judged[name] = _judgement(spec, logits, gate, gate_embeddings(sample, pooled[:, 0]))
     return judged
 
 
@@ -192,14 +195,19 @@ def _check_heatmaps(spec: BundleSpec, engine: Engine, judges: Judges, sample: Sa
 
 
 def _judgement(
-    spec: BundleSpec, logits: NDArray[np.float32], gate: Gate | None, pooled: NDArray[np.float32]
+    spec: BundleSpec, logits: NDArray[np.float32], gate: Gate | None, embeddings: NDArray[np.float32]
 ) -> Judgement:
     point, probabilities = spec.operating_point, spec.calibration.probabilities(logits)
     points = (point,) if point else ()
     taken = [take_verdict(spec.labels, row, positive=spec.positive, points=points) for row in probabilities]
     verdicts = np.array([spec.labels.index(verdict) for verdict in taken], dtype=np.int64)
-    withheld = float((gate.distances(pooled[:, 0]) > gate.thresholds.unlike).mean()) if gate else None
+    withheld = float((gate.distances(embeddings) > gate.thresholds.unlike).mean()) if gate else None
     return Judgement(logits, verdicts, withheld)
+
+
+def gate_embeddings(sample: Sample, means: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What the gate measures: the means of pictures `(n, d)`, behind what the whole films look like where lungs are cut out."""
+    return means if sample.lungs is None else np.concatenate([sample.lungs.whole(sample.entries), means], axis=1)
 
 
 def _numbers(estimate: Estimate | None) -> dict[str, float | int | None]:

@@ -62,7 +62,7 @@ def tuned(tmp_path_factory: pytest.TempPathFactory, engine: Engine) -> Tuned:
         views=0,
         fine_tune=BLOCKS,
         runs=places / "runs",
-        head=HeadConfig(width=8),
+        head=HeadConfig(width=8, pooling="mean"),
         head_training=training,
     )
     manifest, console = read_manifest(root), Console(quiet=True)

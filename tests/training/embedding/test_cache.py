@@ -15,7 +15,7 @@ BACKBONE = replace(get_backbone("efficientnet_lite0"), embedding_size=6)
 
 
 def vectors(count: int, first: int = 0) -> dict[str, NDArray[np.float32]]:
-    return {f"{number:064}:plain": np.full((2, 6), number, dtype=np.float32) for number in range(first, first + count)}
+    return {f"{number:064}:plain": np.full((3, 6), number, dtype=np.float32) for number in range(first, first + count)}
 
 
 def shard(folder: Path) -> Path:
@@ -90,9 +90,9 @@ def test_a_shard_of_another_shape_counts_as_absent(tmp_path: Path) -> None:
     cache.write(vectors(3))
     np.savez(shard(tmp_path), keys=np.array(["a"]), embeddings=np.zeros((1, 2, 7), np.float32))
     assert not dict(cache.read(["a"]))
-    np.savez(shard(tmp_path), keys=np.array(["a", "b"]), embeddings=np.zeros((1, 2, 6), np.float32))
+    np.savez(shard(tmp_path), keys=np.array(["a", "b"]), embeddings=np.zeros((1, 3, 6), np.float32))
     assert not dict(cache.read(["a", "b"]))
-    np.savez(shard(tmp_path), keys=np.array([object()]), embeddings=np.zeros((1, 2, 6), np.float32))
+    np.savez(shard(tmp_path), keys=np.array([object()]), embeddings=np.zeros((1, 3, 6), np.float32))
     assert not dict(cache.read(["a"]))
 
 

@@ -121,14 +121,14 @@ def test_a_plain_embedding_is_that_of_the_whole_network(
         feature_map = np.asarray(outputs["feature_map"])[0]
         np.testing.assert_allclose(embedding[0], np.asarray(outputs["embedding"])[0], atol=1e-4)
         np.testing.assert_allclose(embedding[0], feature_map.mean(axis=(0, 1)), atol=1e-4)
-        np.testing.assert_allclose(embedding[1], feature_map.max(axis=(0, 1)), atol=1e-3)
+        np.testing.assert_allclose(embedding[2], feature_map.max(axis=(0, 1)), atol=1e-3)
 
 
 def test_views_of_a_film_are_embedded_apart(
     entries: tuple[Entry, ...], whole: tuple[NDArray[np.float32], Path]
 ) -> None:
     embeddings, _ = whole
-    assert embeddings.shape == (12, 1 + VIEWS, 2, LITE.embedding_size)
+    assert embeddings.shape == (12, 1 + VIEWS, 3, LITE.embedding_size)
     assert np.isfinite(embeddings).all()
     means = embeddings[:, :, 0]
     distance = np.linalg.norm(means[:, :, None] - means[:, None], axis=-1)

@@ -24,7 +24,7 @@ def config(tmp_path: Path) -> RunConfig:
 
 def draw(config: RunConfig, *, size: int = 64) -> tuple[Path, int]:
     """The sheet, and when it was written."""
-    write_contact_sheet(config, read_manifest(config.data), size=size)
+    write_contact_sheet(config, read_manifest(config.data), None, size=size)
     path = config.run_folder / "augmentation.png"
     return path, path.stat().st_mtime_ns
 

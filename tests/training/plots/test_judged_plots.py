@@ -7,8 +7,8 @@ from PIL import Image
 from training.metrics.bootstrap import Estimate
 from training.metrics.curves import precision_recall_points, reliability, roc_points
 from training.metrics.decisions import decision_curve, risk_coverage
-from training.reports.decision_plots import plot_decision_curve, plot_risk_coverage
-from training.reports.plots import (
+from training.plots.decision_plots import plot_decision_curve, plot_risk_coverage
+from training.plots.judged_plots import (
     contact_sheet,
     plot_confusion,
     plot_error_table,

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from training.metrics.bootstrap import Estimate, interval_text
 from training.metrics.curves import Curve, Reliability
-from training.reports.canvas import (
+from training.plots.canvas import (
     BLUE,
     COLOURS,
     DASHES,

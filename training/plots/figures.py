@@ -7,8 +7,8 @@ from models.prediction import OperatingPoint
 from training.metrics.assessment import Assessment, has_both_classes
 from training.metrics.curves import precision_recall_points, reliability, roc_points
 from training.metrics.judged import Judged
-from training.reports.decision_plots import plot_decision_curve, plot_risk_coverage
-from training.reports.plots import (
+from training.plots.decision_plots import plot_decision_curve, plot_risk_coverage
+from training.plots.judged_plots import (
     plot_confusion,
     plot_precision_recall,
     plot_probability_histogram,

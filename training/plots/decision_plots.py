@@ -6,7 +6,7 @@ import numpy as np
 
 from training.metrics.bootstrap import interval_text
 from training.metrics.decisions import STATED_COVERAGE, DecisionCurve, RiskCoverage
-from training.reports.canvas import (
+from training.plots.canvas import (
     BLUE,
     DASHES,
     FAINT,

@@ -1,0 +1,103 @@
+"""Lungs and surroundings: taken apart, exchanged, and drawn evenly from both classes."""
+
+import hashlib
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.lungs.box import WHOLE, Box
+from models.lungs.search import FoundLungs
+from training.config import LUNG_VIEWS, NO_VIEWS
+from training.data.manifest import Entry
+from training.embedding.folder_lungs import FolderLungs, film_of
+from training.embedding.surroundings import blank_lungs, exchange_surroundings
+from training.embedding.views import Probe
+
+FOUND = FoundLungs(WHOLE, np.zeros((28, 28), np.float32), Box(0.1, 0.1, 0.9, 0.9), np.zeros(3, np.float32), None, None)
+
+
+def entry(number: int) -> Entry:
+    label = "AB"[number % 2]
+    return Entry(
+        Path(f"{number}.png"),
+        label,
+        f"p{number // 3}",
+        "",
+        "train",
+        hashlib.sha256(str(number).encode()).hexdigest(),
+        {},
+        "",
+        b"",
+    )
+
+
+@pytest.fixture(scope="module")
+def entries() -> list[Entry]:
+    return [entry(number) for number in range(400)]
+
+
+@pytest.fixture(scope="module")
+def lungs(entries: list[Entry]) -> FolderLungs:
+    return FolderLungs.of("finder", {one.sha256: FOUND for one in entries}, Path(), entries)
+
+
+def test_exchanged_lungs_are_their_own_within_and_the_others_without() -> None:
+    mask = np.zeros((8, 8), np.float32)
+    mask[2:6, 2:6] = 1
+    own, onto = np.full((8, 8), 50, np.float32), np.full((8, 8), 200, np.float32)
+    mixed = exchange_surroundings(own, mask, onto, np.zeros_like(mask))
+    np.testing.assert_array_equal(mixed[2:6, 2:6], 50)
+    np.testing.assert_array_equal(mixed[0], 200)
+    blank = blank_lungs(np.where(mask > 0, 50, 200).astype(np.float32), mask)
+    np.testing.assert_array_equal(blank, 200)
+
+
+def test_lungs_that_others_are_laid_on_are_faded() -> None:
+    theirs = np.zeros((8, 8), np.float32)
+    theirs[2:6, 2:6] = 1
+    onto = np.where(theirs > 0, 0, 200).astype(np.float32)
+    mixed = exchange_surroundings(np.zeros((8, 8), np.float32), np.zeros_like(theirs), onto, theirs)
+    np.testing.assert_array_equal(mixed[2:6, 2:6], 100)
+
+
+def test_donors_are_other_patients_of_either_class_alike(entries: list[Entry], lungs: FolderLungs) -> None:
+    label = {one.sha256: one.label for one in entries}
+    patient = {one.sha256: one.patient for one in entries}
+    donors: Counter[tuple[str, str]] = Counter()
+    for one in entries:
+        film = film_of(Path(), one, lungs, views=(1, 2), augmentation=LUNG_VIEWS, seed=0)
+        for donor in film.donors.values():
+            assert patient[donor.sha256] != one.patient
+            donors[one.label, label[donor.sha256]] += 1
+    assert sum(donors.values()) / (2 * len(entries)) == pytest.approx(LUNG_VIEWS.exchange, abs=0.06)
+    assert min(donors.values()) / sum(donors.values()) > 0.2  # a quarter for each pair of classes
+
+
+def test_a_film_is_probed_on_the_surroundings_of_the_other_class(entries: list[Entry], lungs: FolderLungs) -> None:
+    label = {one.sha256: one.label for one in entries}
+    for one in entries[:50]:
+        donors = film_of(Path(), one, lungs, views=tuple(Probe), augmentation=NO_VIEWS, seed=0).donors
+        assert set(donors) == {Probe.EXCHANGED}
+        assert label[donors[Probe.EXCHANGED].sha256] != one.label
+
+
+def test_a_film_that_comes_changes_hardly_any_other_films_donor(entries: list[Entry]) -> None:
+    def donors(some: list[Entry]) -> dict[str, str]:
+        lungs = FolderLungs.of("finder", {one.sha256: FOUND for one in some}, Path(), some)
+        films = [film_of(Path(), one, lungs, views=(1,), augmentation=LUNG_VIEWS, seed=0) for one in some[:300]]
+        return {film.sha256: film.donors[1].sha256 for film in films if 1 in film.donors}
+
+    before, after = donors(entries[:-1]), donors(entries)
+    assert sum(before[name] != after[name] for name in before) <= 2
+
+
+def test_views_on_other_surroundings_are_kept_under_names_of_their_own(
+    entries: list[Entry], lungs: FolderLungs
+) -> None:
+    film = film_of(Path(), entries[0], lungs, views=tuple(Probe), augmentation=NO_VIEWS, seed=0)
+    other = film_of(Path(), entries[1], lungs, views=tuple(Probe), augmentation=NO_VIEWS, seed=0)
+    assert film.view_name(0, NO_VIEWS, 0) == "plain"
+    assert film.view_name(Probe.EXCHANGED, NO_VIEWS, 0).startswith("exchanged:")
+    assert film.view_name(Probe.EXCHANGED, NO_VIEWS, 0) != other.view_name(Probe.EXCHANGED, NO_VIEWS, 0)

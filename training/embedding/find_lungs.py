@@ -1,0 +1,149 @@
+"""Where the lungs of the films of a folder are: one pass of the finder's backbone for each film, kept for next time."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from models.backbones.weights import find_weights
+from models.bundle import Bundle
+from models.engines.batching import SharedEngine
+from models.engines.load import load_engine
+from models.films.radiograph import read_radiograph
+from models.films.refusal import REFUSAL_CODES, RefusedError
+from models.lungs.box import Box
+from models.lungs.finder import CHANNELS, FINDER_FILE, PLACES, LungFinder, finder_backbone
+from models.lungs.findings import Finding
+from models.lungs.search import FoundLungs, find_lungs
+from models.system.files import digest
+from models.system.progress import Advance, progress_bar
+from training.config import RunConfig
+from training.data.manifest import Entry, Manifest, SetAside
+from training.data.patients import DatasetError
+from training.embedding.cache import ArrayCache
+from training.embedding.folder_lungs import FolderLungs
+
+_FILMS_AT_ONCE: Final = 16
+_READERS: Final = 2
+_SHARD: Final = 512
+_FIELD_FORM: Final = 2  # raised when films are cut to their lungs otherwise than before
+_FORM: Final = 2  # raised when something else is found on them
+_CODES: Final = ("no_lungs", "turned", "inverted", "lungs_cut_off")
+_LENGTH: Final = 1 + 4 + 4 + PLACES**2 + CHANNELS
+
+
+def find_folder_lungs(
+    root: Path, entries: Sequence[Entry], cache: Path, *, engine: str = "auto", progress: Advance | None = None
+) -> FolderLungs:
+    """Find the lungs of films; what the cache has is not looked for again.
+
+    `progress` is called with the films done and the films to do.
+    """
+    finder = f"{digest(FINDER_FILE)} {_FIELD_FORM}"
+    kept = ArrayCache(cache, "lungs", f"{finder} {_FORM}", (_LENGTH,))
+    paths = {entry.sha256: root / entry.path for entry in entries}
+    found = {sha256: _unpacked(row) for sha256, row in kept.read(paths)}
+    missing = [sha256 for sha256 in paths if sha256 not in found]
+    if missing:
+        new: dict[str, FoundLungs] = {}
+        for sha256, lungs in _search(engine, [(sha256, paths[sha256]) for sha256 in missing]):
+            found[sha256] = new[sha256] = lungs
+            if progress is not None:
+                progress(len(found) - (len(paths) - len(missing)), len(missing))
+            if len(new) == _SHARD:
+                kept.write({key: _packed(one) for key, one in new.items()})
+                new = {}
+        kept.write({key: _packed(one) for key, one in new.items()})
+    return FolderLungs.of(finder, found, root, entries)
+
+
+def lungs_for(
+    bundle: Bundle, root: Path, entries: Sequence[Entry], cache: Path, engine: str, console: Console
+) -> FolderLungs | None:
+    """Where the lungs of films are that a bundle is to judge; None for a bundle that judges whole films."""
+    if bundle.spec.field != "lungs":
+        return None
+    with progress_bar(console, "Finding the lungs") as advance:
+        lungs = find_folder_lungs(root, entries, cache, engine=engine, progress=advance)
+        advance(len(entries), len(entries))
+    return lungs
+
+
+def without_lungless(config: RunConfig, manifest: Manifest, console: Console) -> tuple[Manifest, FolderLungs]:
+    """The films in which lungs were found, upright and not inverted, and where they are; the others are set aside and said."""
+    with progress_bar(console, "Finding the lungs") as advance:
+        lungs = find_folder_lungs(manifest.root, manifest.entries, config.cache, engine=config.engine, progress=advance)
+        advance(len(manifest.entries), len(manifest.entries))
+    kept = tuple(entry for entry in manifest.entries if lungs.hindrance(entry.sha256) is None)
+    if len(kept) < len(manifest.entries):
+        aside = [
+            SetAside(entry.path, finding.code, finding.sentence)
+            for entry in manifest.entries
+            if (finding := lungs.hindrance(entry.sha256)) is not None
+        ]
+        _say_set_aside(manifest, kept, aside, console)
+        manifest = replace(manifest, entries=kept, set_aside=(*manifest.set_aside, *aside))
+    return manifest, lungs
+
+
+def _say_set_aside(manifest: Manifest, kept: Sequence[Entry], aside: Sequence[SetAside], console: Console) -> None:
+    """Say what was set aside; refuse a folder of which a class would be gone with it."""
+    counts = Counter(one.code for one in aside)
+    text = ", ".join(f"{count:,} {code}" for code, count in counts.most_common())
+    if gone := sorted(set(manifest.labels) - {entry.label for entry in kept}):
+        raise DatasetError(
+            "no_lungs",
+            f"Lungs must be found in films of every class. Received none for {', '.join(gone)} ({text}). If these are frontal "
+            "chest films, look at them; for pictures of anything else, train with --field film.",
+        )
+    console.print(f"Set aside: {text} of {len(manifest.entries):,} films; the report lists them.", style="yellow")
+
+
+def _search(engine: str, films: Sequence[tuple[str, Path]]) -> Iterator[tuple[str, FoundLungs]]:
+    backbone = finder_backbone()
+    running = SharedEngine(load_engine(backbone, find_weights(backbone), engine=engine))
+    finder = LungFinder.load()
+    with ThreadPoolExecutor(_READERS) as readers:
+        batches = [films[start : start + _FILMS_AT_ONCE] for start in range(0, len(films), _FILMS_AT_ONCE)]
+        coming = [readers.submit(_read, path) for _, path in batches[0]]
+        for number, batch in enumerate(batches):
+            pictures = [future.result() for future in coming]
+            following = batches[number + 1] if number + 1 < len(batches) else []
+            coming = [readers.submit(_read, path) for _, path in following]
+            yield from zip((sha256 for sha256, _ in batch), find_lungs(running, finder, pictures), strict=True)
+
+
+def _packed(lungs: FoundLungs) -> NDArray[np.float32]:
+    """Everything about a film's lungs as one row; a box that is not there as not-a-number."""
+    box = lungs.box
+    edges = (np.nan,) * 4 if box is None else (box.top, box.left, box.bottom, box.right)
+    frame = lungs.frame.top, lungs.frame.left, lungs.frame.bottom, lungs.frame.right
+    code = _CODES.index(lungs.finding.code) if lungs.finding else -1
+    return np.concatenate([[code], frame, edges, lungs.map.ravel(), lungs.embedding]).astype(np.float32)
+
+
+def _unpacked(row: NDArray[np.float32]) -> FoundLungs:
+    code, frame, edges = int(row[0]), _box(row[1:5]), row[5:9]
+    finding = Finding(_CODES[code], REFUSAL_CODES[_CODES[code]]) if code >= 0 else None
+    lung_map, embedding = row[9 : 9 + PLACES**2].reshape(PLACES, PLACES), row[9 + PLACES**2 :]
+    return FoundLungs(frame, lung_map, None if np.isnan(edges).any() else _box(edges), embedding, finding, None)
+
+
+def _box(edges: NDArray[np.float32]) -> Box:
+    top, left, bottom, right = (min(max(float(edge), 0.0), 1.0) for edge in edges)
+    return Box(top, left, bottom, right)
+
+
+def _read(path: Path) -> NDArray[np.uint8]:
+    try:
+        return read_radiograph(path).pixels
+    except RefusedError as error:
+        raise OSError(
+            f"{path} could be read when the folder was listed, and no longer: {error} Run it again."
+        ) from error
