@@ -4,7 +4,7 @@ from base64 import b64encode
 from collections.abc import Iterable
 from html import escape
 
-from app.wording import NOTICE, interval_sentence, percent, verdict_sentence, zone_sentence
+from app.wording import NOTICE, WHAT_WAS_SHOWN, interval_sentence, percent, verdict_sentence, zone_sentence
 from models.films.refusal import Refusal
 from models.prediction import INDETERMINATE, Prediction
 
@@ -25,9 +25,10 @@ def data_address(content: bytes, kind: str) -> str:
     return f"data:{kind};base64,{b64encode(content).decode()}"
 
 
-def file_name(name: str) -> str:
-    """A file's name as the heading of its card."""
-    return f'<h3 class="pl-file" dir="auto">{escape(name)}</h3>'
+def file_name(name: str, remark: str = "") -> str:
+    """A file's name as the heading of its card, and what was done to it under that."""
+    under = f'<p class="pl-remark">{escape(remark)}</p>' if remark else ""
+    return f'<h3 class="pl-file" dir="auto">{escape(name)}</h3>{under}'
 
 
 def reading(prediction: Prediction) -> str:
@@ -36,8 +37,9 @@ def reading(prediction: Prediction) -> str:
     kind = kinds.get(prediction.verdict, "")
     verdict = f'<p class="pl-verdict{kind}">{escape(verdict_sentence(prediction))}</p>'
     if prediction.finding:
-        code = f'<span class="pl-small">Code: <code>{escape(prediction.finding.code)}</code></span>'
-        verdict += f"<p>{escape(prediction.finding.sentence)}<br>{code}</p>"
+        verdict += _said(prediction.finding)
+    if prediction.note:
+        verdict += f'<div class="pl-note" role="note"><strong>Note</strong>{_said(prediction.note)}</div>'
     if prediction.positive is None:
         return verdict + "".join(_class_bar(prediction, label) for label in prediction.labels)
     probability = prediction.probability(prediction.positive)
@@ -74,8 +76,9 @@ def model_status(text: str, *, ready: bool) -> str:
 
 
 def film_frame(key: str, width: int, height: int) -> str:
-    """A style that keeps the place of a film before it has come. `key` is one of ours."""
-    return f"<style>.st-key-{key} img {{ aspect-ratio: {width} / {height}; width: 100%; }}</style>"
+    """A style that keeps the place of a film before it has come, no higher than films are. `key` is one of ours."""
+    size = f"aspect-ratio: {width} / {height}; width: min(100%, var(--pl-film) * {width / height:.4f})"
+    return f"<style>.st-key-{key} img {{ {size} !important; }}</style>"
 
 
 def similar_films(films: Iterable[tuple[str, str, bytes]]) -> str:
@@ -86,6 +89,30 @@ def similar_films(films: Iterable[tuple[str, str, bytes]]) -> str:
         for name, label, jpeg in films
     )
     return f'<section class="pl-similar"><h4>Most similar synthetic films</h4><div>{figures}</div></section>'
+
+
+def shown_field(png: bytes, attention: str) -> str:
+    """What the model was shown of a film, and how much of its attention lies within the lungs."""
+    said = f'<span class="pl-attention">{escape(attention)}</span>' if attention else ""
+    return (
+        f'<figure class="pl-shown"><img src="{data_address(png, "image/png")}" alt="The part of the film that was judged">'
+        f"<figcaption><strong>{escape(WHAT_WAS_SHOWN)}</strong>{said}</figcaption></figure>"
+    )
+
+
+def preview(jpeg: bytes, what: str) -> str:
+    """A film as it would be judged, small, with what was done to it."""
+    address = data_address(jpeg, "image/jpeg")
+    return (
+        f'<figure class="pl-preview"><img src="{address}" alt="Preview of the film: {escape(what)}">'
+        f"<figcaption>{escape(what)}</figcaption></figure>"
+    )
+
+
+def _said(reason: Refusal) -> str:
+    """A sentence with its code."""
+    code = f'<span class="pl-small">Code: <code>{escape(reason.code)}</code></span>'
+    return f"<p>{escape(reason.sentence)}<br>{code}</p>"
 
 
 def _zone_bar(prediction: Prediction, probability: float) -> str:

@@ -1,22 +1,19 @@
 """The synthetic samples as references: films of a known class beside a film in question; knows nothing of Streamlit."""
 
 import hashlib
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from app.samples import read_sample, sample_label, sample_names
+from app.samples import read_sample, sample_label, sample_names, sample_thumbnail
 from models.films.radiograph import read_radiograph
 from models.prediction import Prediction
 from models.predictor import Predictor
 from models.similar import most_similar
 
-_SIDE: Final = 240
 SHOWN: Final = 3
 
 
@@ -44,12 +41,10 @@ def read_references(predictor: Predictor) -> list[Reference]:
     contents = {name: read_sample(name) for name in sample_names()}
     radiographs = {name: read_radiograph(content) for name, content in contents.items()}
     references = []
-    for (name, radiograph), outcome in zip(
-        radiographs.items(), predictor.predict(list(radiographs.values())), strict=True
-    ):
+    for name, outcome in zip(radiographs, predictor.predict(list(radiographs.values())), strict=True):
         if isinstance(outcome, Prediction) and outcome.embedding is not None:
             digest = hashlib.sha256(contents[name]).hexdigest()
-            references.append(Reference(name, sample_label(name), digest, _small(radiograph.pixels), outcome.embedding))
+            references.append(Reference(name, sample_label(name), digest, sample_thumbnail(name), outcome.embedding))
     return references
 
 
@@ -60,11 +55,3 @@ def similar(prediction: Prediction, sha256: str, references: Sequence[Reference]
         return []
     nearest = most_similar(prediction.embedding, [other.embedding for other in others], count=SHOWN)
     return [others[place] for place, _ in nearest]
-
-
-def _small(pixels: NDArray[np.uint8]) -> bytes:
-    picture = Image.fromarray(pixels)
-    picture.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
-    stream = io.BytesIO()
-    picture.save(stream, "JPEG", quality=88)
-    return stream.getvalue()

@@ -1,11 +1,16 @@
 """The synthetic radiographs that come with the product."""
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Final
 
+from app.pictures import thumbnail
+from models.films.radiograph import read_radiograph
+
 FOLDER: Final = Path(__file__).parents[1] / "data_samples"
 _SUFFIXES: Final = (".jpeg", ".jpg", ".png", ".dcm")
+_SIDE: Final = 240
 
 
 def sample_names() -> list[str]:
@@ -24,3 +29,9 @@ def sample_label(name: str) -> str:
     """The class that one of `sample_names()` was made from."""
     label: str = json.loads((FOLDER / "sources.json").read_text(encoding="utf-8"))[name]["label"]
     return label
+
+
+@cache
+def sample_thumbnail(name: str) -> bytes:
+    """A small JPEG picture of one of `sample_names()`; made when it is first asked for."""
+    return thumbnail(read_radiograph(read_sample(name)).pixels, _SIDE)

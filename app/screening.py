@@ -13,7 +13,8 @@ from PIL import Image
 from models.command_line.csv_table import csv_row, write_csv
 from models.films.radiograph import Radiograph, read_radiograph
 from models.films.refusal import Refusal, RefusedError
-from models.heatmap import overlay
+from models.lungs.field import judged_field
+from models.lungs.findings import Finding
 from models.prediction import INDETERMINATE, Prediction
 from models.predictor import Predictor
 
@@ -37,6 +38,7 @@ class Film:
         size: width and height of the radiograph in the file.
         format: of the file.
         facts: what the file said of itself.
+        field: what the model was shown, a PNG picture; None where that is the whole film, or nothing was judged.
     """
 
     png: bytes
@@ -44,6 +46,7 @@ class Film:
     size: tuple[int, int]
     format: str
     facts: Mapping[str, str]
+    field: bytes | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,36 +57,42 @@ class Screened:
         name: as it was uploaded; not to be trusted.
         sha256: of the file's bytes.
         outcome: the prediction or the refusal.
-        film: None where the file was refused.
+        film: None where the file holds no chest film, or none that can be read.
+        mended: findings of the film that were mended, in this order, before it was judged.
+        content: the file's bytes, kept where its finding can be mended; None elsewhere.
     """
 
     name: str
     sha256: str
     outcome: Prediction | Refusal
     film: Film | None = None
+    mended: tuple[Finding, ...] = ()
+    content: bytes | None = None
 
 
-def screen(predictor: Predictor, name: str, content: bytes) -> Screened:
-    """Decode and judge one file; a file that cannot be judged gives a refusal, never an error."""
+def screen(predictor: Predictor, name: str, content: bytes, *, mending: tuple[Finding, ...] = ()) -> Screened:
+    """Decode one file, mend its findings, and judge it; what cannot be judged gives a refusal, never an error."""
     try:
         radiograph = read_radiograph(content)
     except RefusedError as error:
         return Screened(name, _digest(content), error.refusal)
+    for finding in mending:
+        radiograph = replace(radiograph, pixels=finding.mended(radiograph.pixels))
     outcome = predictor.predict([radiograph], heatmaps=True)[0]
-    film = _keep_film(radiograph) if isinstance(outcome, Prediction) else None
-    return Screened(name, radiograph.sha256, outcome, film)
+    screened = Screened(name, radiograph.sha256, outcome, mended=mending)
+    if isinstance(outcome, Prediction):
+        return replace(screened, film=_keep_film(radiograph, outcome, size=predictor.engine.backbone.input_size))
+    if isinstance(outcome, Finding):
+        return replace(screened, film=_keep_film(radiograph), content=content if outcome.mendable else None)
+    return screened
 
 
-def draw(screened: Screened, *, opacity: float) -> bytes:
-    """The film as a JPEG picture, with the heatmap over it at an opacity in [0, 1]."""
-    if screened.film is None:
-        raise ValueError(f"Only a judged film can be drawn. Received: {screened.outcome}")
-    pixels = np.asarray(Image.open(io.BytesIO(screened.film.png)))
-    heatmap = screened.outcome.heatmap if isinstance(screened.outcome, Prediction) else None
-    drawn = overlay(pixels, heatmap, opacity=opacity) if heatmap is not None and opacity else Image.fromarray(pixels)
-    stream = io.BytesIO()
-    drawn.save(stream, "JPEG", quality=92)
-    return stream.getvalue()
+def mend(predictor: Predictor, screened: Screened) -> Screened:
+    """Judge a film whose finding can be mended, turned back or inverted."""
+    finding = screened.outcome
+    if not isinstance(finding, Finding) or screened.content is None:
+        raise ValueError(f"Only a film that is turned or inverted can be mended. Received: {finding}")
+    return screen(predictor, screened.name, screened.content, mending=(*screened.mended, finding))
 
 
 @dataclass
@@ -133,13 +142,22 @@ def at_prevalence(result: Screened, prevalence: float | None) -> Screened:
     return replace(result, outcome=result.outcome.at_prevalence(prevalence))
 
 
-def _keep_film(radiograph: Radiograph) -> Film:
+def _keep_film(radiograph: Radiograph, prediction: Prediction | None = None, *, size: int = 0) -> Film:
+    """The film for display, and of one that was judged by a part of it, this part as the backbone saw it at `size`."""
     height, width = radiograph.pixels.shape
     film = Image.fromarray(radiograph.pixels)
     film.thumbnail((FILM_SIDE, FILM_SIDE), Image.Resampling.LANCZOS)
+    field = None
+    if prediction is not None and prediction.field is not None:
+        judged = judged_field(radiograph.pixels, prediction.field, size)
+        field = _png(Image.fromarray(np.rint(judged).astype(np.uint8)))
+    return Film(_png(film), film.size, (width, height), radiograph.format, radiograph.facts, field)
+
+
+def _png(picture: Image.Image) -> bytes:
     stream = io.BytesIO()
-    film.save(stream, "PNG", compress_level=1)
-    return Film(stream.getvalue(), film.size, (width, height), radiograph.format, radiograph.facts)
+    picture.save(stream, "PNG", compress_level=1)
+    return stream.getvalue()
 
 
 def _digest(content: bytes) -> str:

@@ -9,7 +9,10 @@ import streamlit as st
 from app.references import Reference, read_references
 from app.screening import MAX_FILES, Readings, Screened
 from app.serving import ServedBundle, read_served_bundle, start_loading
-from models.bundle import Bundle
+from models.backbones.weights import WeightsError
+from models.bundle import Bundle, BundleError
+from models.group import GroupComparison
+from models.prediction import Prediction
 from models.predictor import Predictor
 
 
@@ -23,6 +26,7 @@ class Desk:
         offered: keys of the files that the uploader held last time.
         batch: number of the uploader; a new one is empty.
         page: which page of cards is shown, from 0.
+        compared: the keys of the films that were compared as a group, and what came of it.
     """
 
     results: dict[str, Screened] = field(default_factory=dict)
@@ -30,6 +34,16 @@ class Desk:
     offered: set[str] = field(default_factory=set)
     batch: int = 0
     page: int = 0
+    compared: tuple[tuple[str, ...], GroupComparison | None] = ((), None)
+
+    def compare(self, predictor: Predictor) -> GroupComparison | None:
+        """Whether the films as a group differ from the training films; compared anew only when films come or go."""
+        films = tuple(self.results)
+        if self.compared[0] != films:
+            outcomes = [result.outcome for result in self.results.values()]
+            judged = [outcome for outcome in outcomes if isinstance(outcome, Prediction)]
+            self.compared = films, predictor.compare_group(judged)
+        return self.compared[1]
 
     @property
     def uploader(self) -> str:
@@ -78,6 +92,15 @@ def served_bundle() -> ServedBundle:
 def loading_model(bundle: Bundle) -> "Future[Predictor]":
     """The one model in memory, loading or loaded; whoever asks first starts it."""
     return start_loading(bundle)
+
+
+def wait_for(loading: "Future[Predictor]") -> Predictor:
+    """The model, once it is there; the page ends with a sentence where it cannot be loaded."""
+    try:
+        return loading.result()
+    except (BundleError, WeightsError) as error:
+        st.error(f"The model cannot be loaded. {error}")
+        st.stop()
 
 
 @st.cache_resource(show_spinner=False, hash_funcs={Predictor: lambda predictor: predictor.bundle.sha256})

@@ -6,6 +6,7 @@ from typing import Final
 
 from app.screening import Film
 from models.gate import GateThresholds
+from models.lungs.findings import Finding
 from models.prediction import INDETERMINATE, OperatingPoint, Prediction, verdict_values
 
 NOTICE: Final = "Research and education only, not a medical device"
@@ -14,21 +15,19 @@ SHORTCUT_CAPTION: Final = (
     "something else than disease. The page Model says what was found."
 )
 HEATMAP_CAPTION: Final = "Model attention, not lesion location"
+WHAT_WAS_SHOWN: Final = "What the model was shown"
 
+_WITHHELD: Final = {
+    "unlike_training_data": "this film is unlike those that the model was trained on",
+    "lungs_cut_off": "the lungs are not wholly on this film",
+}
+_TURNED_BACK: Final = {90: "by 90° anticlockwise", 180: "by 180°", 270: "by 90° clockwise"}
 _FACTS: Final = {
     "modality": "Modality",
     "view": "View",
     "body_part": "Body part",
     "age_years": "Age, years",
     "sex": "Sex",
-}
-_METRICS: Final = {
-    "auroc": "AUROC",
-    "auprc": "Average precision",
-    "ppv": "Positive predictive value",
-    "npv": "Negative predictive value",
-    "brier": "Brier score",
-    "macro_auroc": "AUROC, mean of the classes",
 }
 
 
@@ -44,7 +43,8 @@ def percent(probability: float) -> str:
 def verdict_sentence(prediction: Prediction) -> str:
     """What the verdict rests on; never a diagnosis."""
     if prediction.verdict is None:
-        return "No verdict: this film is unlike those that the model was trained on"
+        code = prediction.finding.code if prediction.finding else ""
+        return f"No verdict: {_WITHHELD.get(code, 'this film cannot be judged')}"
     points = prediction.deciding_points
     if not points:
         return f"Likeliest of {len(prediction.labels)} classes: {prediction.verdict}"
@@ -81,6 +81,31 @@ def heatmap_caption(prediction: Prediction) -> str:
     if prediction.heatmap is not None and not prediction.heatmap.any():
         return f"{HEATMAP_CAPTION}. In this film no place speaks for {prediction.heatmap_label}."
     return HEATMAP_CAPTION
+
+
+def attention_sentence(prediction: Prediction) -> str:
+    """How much of the heatmap lies within the lungs; empty where lungs were not looked for, or the heatmap is dark."""
+    if prediction.attention is None or prediction.heatmap is None or not prediction.heatmap.any():
+        return ""
+    return f"{100 * prediction.attention:.0f} % of the attention lies within the lungs"
+
+
+def mending_offer(finding: Finding) -> str:
+    """What a click on a film with a finding that can be mended does."""
+    return "Exchange black and white and judge it" if finding.code == "inverted" else "Turn it back and judge it"
+
+
+def mended_sentence(finding: Finding) -> str:
+    """What was done to a film before it was judged, or would be."""
+    if finding.code == "inverted":
+        return "Black and white exchanged"
+    return f"Turned back {_TURNED_BACK[finding.turned]}"
+
+
+def judged_after(mended: Sequence[Finding]) -> str:
+    """What the card of a mended film says; empty where nothing was mended."""
+    said = ", then ".join(mended_sentence(finding).lower() for finding in mended)
+    return f"{said.capitalize()} before it was judged" if mended else ""
 
 
 def points_sentence(points: Sequence[OperatingPoint]) -> str:
@@ -134,46 +159,10 @@ def film_facts(film: Film) -> list[tuple[str, str]]:
     return [("Format", film.format), ("Size", f"{width} × {height} pixels"), *said]
 
 
-def interval(value: float, low: float, high: float) -> str:
-    """A number with its 95 % interval."""
-    return f"{value:.3f} ({low:.3f} to {high:.3f})"
-
-
-def metric_name(name: str) -> str:
-    """A metric's name for people."""
-    if name.startswith("recall_"):
-        return f"Sensitivity for {name.removeprefix('recall_')}"
-    return _METRICS.get(name, plain_name(name))
-
-
 def plain_name(key: str) -> str:
     """A key of a file for people: "weights_sha256" → "Weights sha256"."""
     words = key.replace("_", " ")
     return words[:1].upper() + words[1:]
-
-
-def metric_rows(metrics: Mapping[str, object]) -> list[dict[str, str]]:
-    """A row for each metric of a table: its name, its value with interval, and the images that it rests on."""
-    return [{"Metric": metric_name(name), **_metric_cells(value)} for name, value in metrics.items()]
-
-
-def _metric_cells(value: object) -> dict[str, str]:
-    if isinstance(value, Mapping):
-        number = interval(value["value"], value["low"], value["high"])
-        return {"Value (95 % interval)": number, "Images": f"{value['n']:,}", "Patients": f"{value['patients']:,}"}
-    return {"Value (95 % interval)": "not assessable", "Images": "", "Patients": ""}
-
-
-def batch_rows(scores: Sequence[Mapping[str, object]]) -> list[dict[str, str]]:
-    """A row for each acquisition batch that was held out."""
-    return [
-        {
-            "Fitted on": str(score["fitted_on"]),
-            "AUROC on the others": f"{score['auroc']:.4f}",
-            "Images": f"{score['n']:,}",
-        }
-        for score in scores
-    ]
 
 
 def gate_sentence(gate: GateThresholds | None) -> str:
@@ -191,12 +180,27 @@ def gate_sentence(gate: GateThresholds | None) -> str:
     )
 
 
-def population_sentence(bundle: str, data: Mapping[str, object]) -> str:
-    """On whom a bundle was trained, and what that means for others."""
+def population_sentence(labels: Sequence[str], positive: str | None, data: Mapping[str, object]) -> str:
+    """What a bundle gives, on whom it was trained, and what that means for others: one line, in Markdown."""
+    what = f"probability of **{positive}**" if positive else f"probabilities of {len(labels)} classes"
     population = data.get("population", "not stated")
     if population == "not stated":
-        return f"Whom the films show that the bundle {bundle} was trained on is not stated: trust its probabilities on none."
-    return f"The bundle {bundle} was trained on {population}. On other films its probabilities mean little."
+        return f"Whom it was trained on is not stated: do not trust its {what} on any film."
+    means = "means" if positive else "mean"
+    return f"Trained on {population}; on other films its {what} {means} little."
+
+
+def field_sentence(field: str) -> str:
+    """What of a film a bundle judges, in Markdown."""
+    if field == "lungs":
+        return (
+            "Of a film it judges **the lungs, cut out by the lung finder** with a margin of a twentieth, in their own contrast. "
+            "What lies round them it is not shown."
+        )
+    return (
+        "Of a film it judges **the whole film, borders and all**: what of the label can be read outside the lungs was not taken "
+        "away."
+    )
 
 
 def described(values: Mapping[str, object], group: str = "") -> list[tuple[str, str]]:

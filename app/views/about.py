@@ -2,8 +2,9 @@
 
 import streamlit as st
 
+from app.measurements import surroundings_sentence, surroundings_warning
 from app.session import loading_model, served_bundle
-from app.wording import gate_sentence
+from app.wording import field_sentence, gate_sentence
 
 TEXT = """
 ## What it is for
@@ -18,6 +19,7 @@ rule-out does not exclude disease.
   lateral views) its probabilities mean little: published models trained on this kind of data fell to chance on adult
   radiographs from elsewhere.
 - It knows only its classes ({labels}). Every film gets a share of these, whatever else it may show.
+- {field}{surroundings}
 - {gate}
 - The share of diseased films in the training data was that of a collection, not that of a clinic. Say on the Screen page what
   it is where your films come from: probability, PPV and NPV follow by Bayes' rule (Saerens et al. 2002), which holds where
@@ -51,14 +53,19 @@ of children of 1 to 5 years from one hospital, Guangzhou Women and Children's Me
 
 def main() -> None:
     """Draw the page."""
-    bundle = served_bundle().bundle
+    served = served_bundle()
+    bundle = served.bundle
     loading_model(bundle)
     population = bundle.spec.data.get("population")
     st.title("About PneumoLens", anchor=False)
+    if warning := surroundings_warning(served.surroundings):
+        st.error(warning, icon=":material/warning:")
     st.markdown(
         TEXT.format(
             population=f" ({population})" if population else "",
             labels=", ".join(bundle.spec.labels),
+            field=field_sentence(bundle.spec.field),
+            surroundings=f" {said}" if (said := surroundings_sentence(served.surroundings)) else "",
             gate=gate_sentence(bundle.spec.gate),
         ),
         anchors=False,

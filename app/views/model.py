@@ -6,8 +6,9 @@ from collections.abc import Sequence
 import streamlit as st
 
 from app import drawing
+from app.measurements import batch_rows, interval, metric_rows, surroundings_rows, surroundings_warning
 from app.session import loading_model, served_bundle
-from app.wording import batch_rows, described, gate_sentence, interval, metric_rows, point_name, points_sentence
+from app.wording import described, field_sentence, gate_sentence, point_name, points_sentence
 from models.backbones.table import get_backbone
 from models.prediction import OperatingPoint
 
@@ -28,6 +29,7 @@ def main() -> None:
     st.html(drawing.definitions(identity()))
     for finding in served.shortcuts:
         st.error(f"**Shortcut likely**, {finding}", icon=":material/warning:")
+    show_field()
     if spec.operating_points:
         st.header("Operating points", anchor=False)
         st.table([point_row(point) for point in spec.operating_points], hide_index=True)
@@ -41,6 +43,17 @@ def main() -> None:
     show_definitions("How it was trained", described(spec.training))
     show_definitions("Versions", list(spec.versions.items()))
     show_card()
+
+
+def show_field() -> None:
+    """What of a film is judged, and how much of the label lies outside the lungs."""
+    st.header("What it looks at", anchor=False)
+    st.markdown(field_sentence(spec.field))
+    if warning := surroundings_warning(served.surroundings):
+        st.error(warning, icon=":material/warning:")
+    if served.surroundings:
+        st.table(surroundings_rows(served.surroundings), hide_index=True)
+        st.caption("Exchanged: should be near the AUROC of plain films. Alone: near 0.5, which is chance.")
 
 
 def identity() -> list[tuple[str, str]]:

@@ -9,10 +9,12 @@ import pytest
 from app import drawing
 from app.screening import Film
 from app.wording import (
+    attention_sentence,
     described,
     distance_fact,
     film_facts,
     heatmap_caption,
+    judged_after,
     percent,
     points_sentence,
     population_sentence,
@@ -21,6 +23,7 @@ from app.wording import (
 )
 from models.films.refusal import Refusal
 from models.gate import GateThresholds
+from models.lungs.findings import Finding
 from models.prediction import INDETERMINATE, OperatingPoint, Prediction
 
 POINTS = (
@@ -88,6 +91,36 @@ def test_a_withheld_verdict_is_neither_label() -> None:
     assert finding.code in html
 
 
+def test_lungs_that_are_cut_off_are_no_strangeness_of_the_film() -> None:
+    finding = Refusal("lungs_cut_off", "The lungs reach beyond the film's top edge.")
+    prediction = replace(two_classes(0.9), verdict=None, finding=finding)
+    assert verdict_sentence(prediction) == "No verdict: the lungs are not wholly on this film"
+
+
+def test_a_note_hinders_no_verdict() -> None:
+    html = drawing.reading(replace(two_classes(0.9), note=Refusal("mirrored", HOSTILE)))
+    assert "Reaches rule-in: PNEUMONIA" in html
+    assert "<code>mirrored</code>" in html
+    assert "img" not in tags(html)
+
+
+@pytest.mark.parametrize(("attention", "peak", "told"), [(0.874, 1.0, "87 %"), (None, 1.0, ""), (0.0, 0.0, "")])
+def test_the_attention_within_the_lungs_is_told_where_there_is_some(
+    attention: float | None, peak: float, told: str
+) -> None:
+    heatmap = np.full((7, 7), peak, np.float32)
+    prediction = replace(two_classes(0.9), attention=attention, heatmap=heatmap)
+    assert attention_sentence(prediction) == (f"{told} of the attention lies within the lungs" if told else "")
+
+
+def test_what_was_mended_is_told_in_its_order() -> None:
+    turned, inverted = Finding("turned", "It is turned.", turned=270), Finding("inverted", "It is inverted.")
+    assert judged_after(()) == ""
+    assert judged_after((turned, inverted)) == (
+        "Turned back by 90° clockwise, then black and white exchanged before it was judged"
+    )
+
+
 def test_more_than_two_classes_have_a_likeliest_one_and_a_bar_each() -> None:
     prediction = Prediction(labels=("A", "B", "C"), probabilities=(0.2, 0.5, 0.3), verdict="B", bundle="three")
     assert verdict_sentence(prediction) == "Likeliest of 3 classes: B"
@@ -150,6 +183,7 @@ def test_the_distance_is_told_where_there_is_a_gate(distance: float, limits: boo
         drawing.counts([(HOSTILE, 1)]),
         drawing.reading(two_classes(0.95, positive=HOSTILE)),
         drawing.model_status(HOSTILE, ready=True),
+        drawing.file_name("film", HOSTILE),
     ],
 )
 def test_names_of_files_and_classes_stay_text(html: str) -> None:
@@ -183,10 +217,19 @@ def test_only_what_the_file_said_is_listed() -> None:
     ]
 
 
-def test_the_population_is_named_or_missed() -> None:
-    assert "children of 1 to 5 years" in population_sentence("default", {"population": "children of 1 to 5 years"})
-    assert "not stated" in population_sentence("mine", {"population": "not stated"})
-    assert "not stated" in population_sentence("mine", {})
+@pytest.mark.parametrize(
+    ("population", "positive", "told"),
+    [
+        ("children of 1 to 5 years", "PNEUMONIA", "Trained on children of 1 to 5 years; on other films"),
+        ("not stated", "PNEUMONIA", "do not trust its probability of **PNEUMONIA** on any film"),
+        (None, None, "do not trust its probabilities of 2 classes on any film"),
+    ],
+)
+def test_the_population_is_named_or_missed(population: str | None, positive: str | None, told: str) -> None:
+    data = {"population": population} if population else {}
+    line = population_sentence(("NORMAL", "PNEUMONIA"), positive, data)
+    assert told in line
+    assert "\n" not in line
 
 
 def test_a_record_is_told_in_plain_words() -> None:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from app.pictures import draw
 from app.samples import read_sample, sample_names
-from app.screening import FILM_SIDE, Readings, as_csv, count_outcomes, draw, screen
+from app.screening import FILM_SIDE, Readings, as_csv, count_outcomes, screen
 from models.films.refusal import Refusal
 from models.prediction import Prediction
 from models.predictor import Predictor
@@ -52,7 +53,7 @@ def pixels(picture: bytes) -> np.ndarray:
 
 
 def test_a_refused_file_cannot_be_drawn(predictor: Predictor) -> None:
-    with pytest.raises(ValueError, match="Only a judged film"):
+    with pytest.raises(ValueError, match="Only a film that was kept"):
         draw(screen(predictor, "notes.txt", b"words"), opacity=0.5)
 
 

@@ -8,7 +8,9 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
-from tests.conftest import Server
+from models.bundle import BUNDLES_VARIABLE
+from tests.bundles import TWO, write_bundle
+from tests.conftest import Server, StartServer
 
 ARGUMENTS = [
     "--no-sandbox",
@@ -41,23 +43,35 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
+@pytest.fixture(scope="session")
+def lungs_server(start_server: StartServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server whose bundle judges the lungs alone, whatever the shipped one judges; nothing was learnt for its verdicts."""
+    root = tmp_path_factory.mktemp("bundles")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(BUNDLES_VARIABLE, str(root))
+        write_bundle(root, labels=TWO, field="lungs")
+    with start_server(environment={BUNDLES_VARIABLE: str(root)}) as running:
+        yield running
+
+
 @pytest.fixture
 def open_page(browser: Browser, server: Server) -> Iterator[OpenPage]:
     """Open the Screen page in a window of its own; at the end, no console error and no foreign request is tolerated."""
     complaints: list[str] = []
     contexts = []
+    visited = {server.url}
 
     def watch_console(message: ConsoleMessage) -> None:
         if message.type == "error":
             complaints.append(f"console: {message.text} {message.location}")
 
     def watch_request(url: str) -> None:
-        if urlsplit(url).scheme not in ("data", "blob") and not url.startswith(
-            (server.url, server.url.replace("http", "ws"))
-        ):
+        own = (*visited, *(one.replace("http", "ws") for one in visited))
+        if urlsplit(url).scheme not in ("data", "blob") and not url.startswith(own):
             complaints.append(f"request: {url}")
 
-    def start(*, width: int = 1280, height: int = 900, scheme: str = "light") -> Page:
+    def start(*, width: int = 1280, height: int = 900, scheme: str = "light", url: str = server.url) -> Page:
+        visited.add(url)
         context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
         contexts.append(context)
         context.set_default_timeout(PATIENCE)
@@ -66,7 +80,7 @@ def open_page(browser: Browser, server: Server) -> Iterator[OpenPage]:
         page.on("pageerror", lambda error: complaints.append(f"page: {error}"))
         page.on("request", lambda request: watch_request(request.url))
         page.on("websocket", lambda socket: watch_request(socket.url))
-        page.goto(server.url)
+        page.goto(url)
         page.locator("input[type=file]").wait_for(state="attached")
         return page
 

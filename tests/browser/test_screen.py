@@ -7,21 +7,16 @@ import sys
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
-from app.samples import FOLDER, sample_names
 from app.wording import NOTICE
 from models.command_line.csv_table import csv_header
 from tests.browser.conftest import OpenPage
+from tests.browser.steps import apart, contrast, luminance, sample, settle, sideways, tab_to, thumbnail, upload
 from tests.conftest import ROOT
 
 SCREENSHOT_VARIABLE = "PNEUMOLENS_SCREENSHOT"  # set, this run takes the screenshot of the README anew
 HOSTILE = "=1+1 <img src=x onerror=document.title=1>.jpeg"
-
-
-def sample(start: str, suffix: str) -> Path:
-    """The first sample of a class and format."""
-    return FOLDER / next(name for name in sample_names() if name.startswith(start) and name.endswith(suffix))
 
 
 @pytest.fixture
@@ -32,19 +27,6 @@ def films(tmp_path: Path) -> list[Path]:
     dicom.write_bytes(sample("", ".dcm").read_bytes())
     text.write_text("These are notes.\n", encoding="utf-8")
     return [jpeg, dicom, text]
-
-
-def upload(page: Page, *files: Path) -> None:
-    """Drop files and wait until each has its card."""
-    page.locator("input[type=file]").set_input_files(files)
-    for file in files:
-        expect(page.get_by_role("heading", name=file.name, exact=True)).to_be_visible()
-    expect(page.get_by_role("progressbar")).to_have_count(0)
-
-
-def settle(page: Page) -> None:
-    """Wait until the server has answered all that was asked."""
-    expect(page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]')).to_be_visible()
 
 
 def download(page: Page, to: Path) -> list[dict[str, str]]:
@@ -131,7 +113,7 @@ def test_the_name_of_a_file_is_never_markup(open_page: OpenPage, tmp_path: Path)
 def test_the_keyboard_is_enough(open_page: OpenPage) -> None:
     page = open_page()
     name = sample("normal", ".jpeg").name
-    tab_to(page, page.get_by_role("button", name=name, exact=True))
+    tab_to(page, thumbnail(page, name))
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name=name, exact=True)).to_be_visible()
     expect(page.get_by_role("slider")).to_be_visible()
@@ -182,7 +164,7 @@ def test_the_other_pages_keep_the_notice_in_sight(open_page: OpenPage) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_stands_out_in_light_and_dark(open_page: OpenPage, scheme: str) -> None:
     page = open_page(scheme=scheme)
-    page.get_by_role("button", name=sample("pneumonia", ".jpeg").name, exact=True).click()
+    thumbnail(page, sample("pneumonia", ".jpeg").name).click()
     expect(page.locator(".pl-verdict")).to_be_visible()
     background = luminance(page, '[data-testid="stApp"]', "backgroundColor")
     assert (background > 0.8) == (scheme == "light")
@@ -193,56 +175,10 @@ def test_text_stands_out_in_light_and_dark(open_page: OpenPage, scheme: str) -> 
 
 def test_the_screenshot_of_the_readme(open_page: OpenPage, tmp_path: Path) -> None:
     page = open_page(height=1160)
-    page.get_by_role("button", name=sample("pneumonia", ".jpeg").name, exact=True).click()
+    thumbnail(page, sample("pneumonia", ".jpeg").name).click()
     expect(page.get_by_role("img", name="Chest radiograph")).to_be_visible()
     settle(page)
     wanted = os.environ.get(SCREENSHOT_VARIABLE)
     target = ROOT / "docs/screenshot.png" if wanted else tmp_path / "screenshot.png"
     page.screenshot(path=target, animations="disabled")
     assert target.stat().st_size > 50_000
-
-
-def tab_to(page: Page, element: Locator, *, most: int = 80) -> None:
-    """Press the tabulator until the element has the focus, and see that the focus shows."""
-    for _ in range(most):
-        page.keyboard.press("Tab")
-        if element.evaluate("element => element.contains(document.activeElement)"):
-            assert page.evaluate(FOCUS_SHOWS), "the focus cannot be seen"
-            return
-    pytest.fail(f"{element} is out of the keyboard's reach")
-
-
-FOCUS_SHOWS = """() => {
-  for (let e = document.activeElement, up = 0; e && up < 3; e = e.parentElement, up++) {
-    const style = getComputedStyle(e);
-    if (style.outlineStyle !== "none" || style.boxShadow !== "none") return true;
-  }
-  return false;
-}"""
-
-
-def apart(above: Locator, below: Locator) -> float:
-    """Pixels from the top of one element down to that of another, however the page is scrolled."""
-    top, bottom = above.bounding_box(), below.bounding_box()
-    assert top is not None
-    assert bottom is not None
-    return bottom["y"] - top["y"]
-
-
-def sideways(page: Page) -> int:
-    """Pixels by which the page is wider than the window."""
-    wide = '[document.documentElement, document.querySelector("[data-testid=stMain]")]'
-    return int(page.evaluate(f"Math.max(...{wide}.map(e => e.scrollWidth - e.clientWidth))"))
-
-
-def luminance(page: Page, selector: str, colour: str) -> float:
-    """The relative luminance (WCAG 2.2) of a computed colour."""
-    text = page.locator(selector).first.evaluate(f"e => getComputedStyle(e).{colour}")
-    channels = [int(part) / 255 for part in text[text.index("(") + 1 : text.index(")")].split(",")[:3]]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def contrast(one: float, other: float) -> float:
-    """The contrast ratio (WCAG 2.2) of two luminances."""
-    return (max(one, other) + 0.05) / (min(one, other) + 0.05)

@@ -1,0 +1,87 @@
+"""The intake of the Screen page: drop zone, samples, judging what waits, and the model's status."""
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+
+import streamlit as st
+
+from app import drawing
+from app.samples import read_sample, sample_label, sample_names, sample_thumbnail
+from app.screening import MAX_FILES, screen
+from app.session import desk, served_bundle, wait_for
+from models.predictor import Predictor
+
+POLL_SECONDS = 0.5
+
+Waiting = Sequence[tuple[str, str, bytes]]
+"""Key, name and content of files that were not judged yet."""
+
+
+def offer_uploader() -> Waiting:
+    """The drop zone; returns what was not judged yet."""
+    mounted = desk().uploader in st.session_state
+    files = st.file_uploader(
+        "Radiographs: JPEG, PNG, TIFF, BMP, WebP or DICOM, with or without a suffix. Nothing leaves this server.",
+        accept_multiple_files=True,
+        key=desk().uploader,
+    )
+    desk().follow_uploader((file.file_id for file in files), mounted=mounted)
+    return [(file.file_id, file.name, file.getvalue()) for file in files if file.file_id not in desk().results]
+
+
+def offer_samples() -> Waiting:
+    """A thumbnail to click for each synthetic sample; returns the one that was asked for."""
+    names = sample_names()
+    if not names:
+        return []
+    with st.container(key="samples", gap="small"):
+        st.markdown("No film at hand? Try a synthetic one:")
+        with st.container(horizontal=True, gap="small", key="thumbnails"):
+            asked = [name for number, name in enumerate(names, start=1) if _thumbnail_button(number, name)]
+    return [(f"sample:{name}", name, read_sample(name)) for name in asked if f"sample:{name}" not in desk().results]
+
+
+def _thumbnail_button(number: int, name: str) -> bool:
+    """A button that is a picture; for who does not see it, it has a name."""
+    picture = drawing.data_address(sample_thumbnail(name), "image/jpeg")
+    label = f"![Synthetic sample {number},]({picture}) {sample_label(name)}"
+    return st.button(label, key=f"sample_{name}", type="tertiary")
+
+
+def take_in(waiting: Waiting, loading: "Future[Predictor]") -> None:
+    """Judge what waits; each result is kept at once, so that a file that comes meanwhile undoes nothing."""
+    accepted = waiting[: max(0, desk().room())]
+    if accepted:
+        bar = st.progress(0.0, text="Loading the model …" if not loading.done() else "Judging …")
+        predictor = wait_for(loading)
+        for done, (key, name, content) in enumerate(accepted):
+            bar.progress(done / len(accepted), text=f"Judging film {done + 1} of {len(accepted)} …")
+            known = desk().readings.find(name, content)
+            result = known or screen(predictor, name, content)
+            desk().readings.keep(result)
+            desk().results[key] = result
+        bar.empty()
+    if left_out := len(waiting) - len(accepted):
+        st.warning(
+            f"{left_out} more files were not judged: this page holds {MAX_FILES} at a time. Clear some, or judge whole "
+            "folders with `python -m models predict`."
+        )
+
+
+def show_model_status(loading: "Future[Predictor]") -> None:
+    """A line on the model, kept up to date until it is loaded."""
+
+    @st.fragment(run_every=None if loading.done() else POLL_SECONDS)
+    def status() -> None:
+        if not loading.done():
+            st.html(drawing.model_status("The model is loading. Films can be added already.", ready=False))
+            st.session_state.model_was_loading = True
+        elif st.session_state.pop("model_was_loading", False):
+            st.rerun()
+        elif predictor := wait_for(loading):
+            engine = f"{predictor.engine.name}, {predictor.engine.precision}"
+            st.html(
+                drawing.model_status(f"Model ready: bundle {served_bundle().bundle.spec.name} on {engine}", ready=True)
+            )
+
+    status()

@@ -1,0 +1,78 @@
+"""What a visitor does in the browser, and how what is seen is measured."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from app.samples import FOLDER, sample_label, sample_names
+
+
+def sample(start: str, suffix: str) -> Path:
+    """The first sample of a class and format."""
+    return FOLDER / next(name for name in sample_names() if name.startswith(start) and name.endswith(suffix))
+
+
+def thumbnail(page: Page, name: str) -> Locator:
+    """The button that is the picture of a sample, by what it is called for who does not see it."""
+    number = sample_names().index(name) + 1
+    return page.get_by_role("button", name=f"Synthetic sample {number}, {sample_label(name)}", exact=True)
+
+
+def upload(page: Page, *files: Path) -> None:
+    """Drop files and wait until each has its card."""
+    page.locator("input[type=file]").set_input_files(files)
+    for file in files:
+        expect(page.get_by_role("heading", name=file.name, exact=True)).to_be_visible()
+    expect(page.get_by_role("progressbar")).to_have_count(0)
+
+
+def settle(page: Page) -> None:
+    """Wait until the server has answered all that was asked."""
+    expect(page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]')).to_be_visible()
+
+
+def tab_to(page: Page, element: Locator, *, most: int = 80) -> None:
+    """Press the tabulator until the element has the focus, and see that the focus shows."""
+    for _ in range(most):
+        page.keyboard.press("Tab")
+        if element.evaluate("element => element.contains(document.activeElement)"):
+            assert page.evaluate(FOCUS_SHOWS), "the focus cannot be seen"
+            return
+    pytest.fail(f"{element} is out of the keyboard's reach")
+
+
+FOCUS_SHOWS = """() => {
+  for (let e = document.activeElement, up = 0; e && up < 3; e = e.parentElement, up++) {
+    const style = getComputedStyle(e);
+    if (style.outlineStyle !== "none" || style.boxShadow !== "none") return true;
+  }
+  return false;
+}"""
+
+
+def apart(above: Locator, below: Locator) -> float:
+    """Pixels from the top of one element down to that of another, however the page is scrolled."""
+    top, bottom = above.bounding_box(), below.bounding_box()
+    assert top is not None
+    assert bottom is not None
+    return bottom["y"] - top["y"]
+
+
+def sideways(page: Page) -> int:
+    """Pixels by which the page is wider than the window."""
+    wide = '[document.documentElement, document.querySelector("[data-testid=stMain]")]'
+    return int(page.evaluate(f"Math.max(...{wide}.map(e => e.scrollWidth - e.clientWidth))"))
+
+
+def luminance(page: Page, selector: str, colour: str) -> float:
+    """The relative luminance (WCAG 2.2) of a computed colour."""
+    text = page.locator(selector).first.evaluate(f"e => getComputedStyle(e).{colour}")
+    channels = [int(part) / 255 for part in text[text.index("(") + 1 : text.index(")")].split(",")[:3]]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: float, other: float) -> float:
+    """The contrast ratio (WCAG 2.2) of two luminances."""
+    return (max(one, other) + 0.05) / (min(one, other) + 0.05)
