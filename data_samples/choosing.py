@@ -23,12 +23,14 @@ class Group:
     Attributes:
         file: the sample's file name.
         label: the class.
+        longer: the pixels of the sample's longer side.
         shape: the cluster of body shapes, found by k-means.
         bright, dark: places, as fractions of the height and the width, that are to be bright and dark for that shape.
     """
 
     file: str
     label: str
+    longer: int
     shape: int
     bright: tuple[tuple[float, float], ...] = ()
     dark: tuple[tuple[float, float], ...] = ()

@@ -5,17 +5,19 @@ image at `p` is the image at `p + displacement(p)`.
 """
 
 import numpy as np
+from PIL import Image
 from scipy import ndimage
 
 SIDE = 224
 GROUP_SIZE = 12
 CANDIDATES = 26
 LEVELS = ((4, 40), (2, 30), (1, 15))  # (reduction, demons iterations), coarse to fine
+MATCHED = np.linspace(0, 1, 17)  # the quantiles at which a mean gets its films' grey levels
 ROUNDS = 4  # how often the mean is estimated anew
 
 
-def erase_markers(film: np.ndarray) -> np.ndarray:
-    """Replace small, bright, isolated things near the border (side letters, time stamps, electrodes) by their surroundings."""
+def markers(film: np.ndarray) -> np.ndarray:
+    """Where a film has small, bright, isolated things near the border: side letters, time stamps, electrodes."""
     excess = film - ndimage.grey_opening(film, size=(9, 9))
     labelled, _ = ndimage.label(ndimage.binary_dilation(excess > 0.17))
     found = np.zeros(film.shape, bool)
@@ -28,9 +30,17 @@ def erase_markers(film: np.ndarray) -> np.ndarray:
         ring = ndimage.binary_dilation(thing, iterations=4) & ~ndimage.binary_dilation(thing, iterations=2)
         if np.percentile(film[thing], 70) - np.percentile(film[ring], 90) > 0.08:
             found |= ndimage.binary_dilation(thing, iterations=3)
-    known = (~found).astype(np.float32)
-    surroundings = ndimage.gaussian_filter(film * known, 5) / np.maximum(ndimage.gaussian_filter(known, 5), 1e-3)
-    return np.where(found, surroundings, film).astype(np.float32)
+    return found
+
+
+def without(film: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """A film `(H, W)` with what `markers` found, `(SIDE, SIDE)`, replaced by its surroundings."""
+    where = Image.fromarray(found).resize(film.shape[::-1], Image.Resampling.NEAREST)
+    known = 1 - np.asarray(where, np.float32)
+    sigma = 5 * len(film) / SIDE
+    surroundings = ndimage.gaussian_filter(film * known, sigma)
+    surroundings /= np.maximum(ndimage.gaussian_filter(known, sigma), 1e-3)
+    return np.where(known == 0, surroundings, film).astype(np.float32)
 
 
 def detail(film: np.ndarray, sigma: float = 10.0) -> np.ndarray:
@@ -57,12 +67,13 @@ def warp(image: np.ndarray, displacement: np.ndarray, order: int = 1) -> np.ndar
     return ndimage.map_coordinates(image, grid + displacement, order=order, mode="nearest")
 
 
-def resize_field(field: np.ndarray, side: int) -> np.ndarray:
-    """A displacement in the pixels of a `(side, side)` image."""
-    growth = side / field.shape[1]
-    if growth == 1:
+def resize_field(field: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """A displacement in the pixels of an image of another shape."""
+    growth = np.array(shape) / field.shape[1:]
+    if (growth == 1).all():
         return field
-    return np.stack([ndimage.zoom(part, growth, order=1, mode="nearest", grid_mode=True) for part in field]) * growth
+    parts = (ndimage.zoom(part, growth, order=1, mode="nearest", grid_mode=True) for part in field)
+    return np.stack([part * along for part, along in zip(parts, growth, strict=True)])
 
 
 def register(fixed: np.ndarray, moving: np.ndarray, levels: tuple[tuple[int, int], ...] = LEVELS) -> np.ndarray:
@@ -75,7 +86,7 @@ def register(fixed: np.ndarray, moving: np.ndarray, levels: tuple[tuple[int, int
     for factor, iterations in levels:
         goal, source = reduce(fixed, factor), reduce(moving, factor)
         goal_gradient = np.stack(np.gradient(goal))
-        displacement = resize_field(displacement, len(goal))
+        displacement = resize_field(displacement, goal.shape)
         for _ in range(iterations):
             warped = warp(source, displacement)
             difference = goal - warped
@@ -83,7 +94,7 @@ def register(fixed: np.ndarray, moving: np.ndarray, levels: tuple[tuple[int, int
             step = difference * gradient / (np.sum(gradient**2, 0) + 0.25 * difference**2 + 1e-3)
             displacement = displacement + np.stack([ndimage.gaussian_filter(part, 1.2) for part in step])
             displacement = np.stack([ndimage.gaussian_filter(part, 1.6) for part in displacement])
-    return resize_field(displacement, SIDE)
+    return resize_field(displacement, fixed.shape)
 
 
 def trimmed_mean(films: list[np.ndarray]) -> np.ndarray:
@@ -91,14 +102,15 @@ def trimmed_mean(films: list[np.ndarray]) -> np.ndarray:
     return np.sort(np.stack(films), axis=0)[2:-2].mean(0)
 
 
-def group_mean(films: np.ndarray) -> tuple[np.ndarray, list[int]]:
+def group_mean(films: np.ndarray) -> tuple[list[int], list[np.ndarray]]:
     """Register the films to their own mean, again and again, and keep the best fitting dozen.
 
     Args:
         films: `(n, SIDE, SIDE)` candidates of different patients, n > `GROUP_SIZE`.
 
     Returns:
-        The mean `(SIDE, SIDE)` in a geometry that is the average of the dozen's own, and the dozen's indices.
+        The dozen's indices, and for each the displacement `(2, SIDE, SIDE)` that lays it on their mean, in a geometry that is
+        the average of the dozen's own.
     """
     details = [detail(film) for film in films]
     template, chosen = np.mean(films, 0), list(range(len(films)))
@@ -111,8 +123,9 @@ def group_mean(films: np.ndarray) -> tuple[np.ndarray, list[int]]:
             chosen = sorted(chosen, key=lambda i: -fit[i])[:GROUP_SIZE]
         # Without its common part the displacement cannot drift towards one film's anatomy.
         common = np.mean([fields[i] for i in chosen], 0)
-        template = trimmed_mean([warp(films[i], fields[i] - common, 3) for i in chosen])
-    return template, chosen
+        displacements = [fields[i] - common for i in chosen]
+        template = trimmed_mean([warp(films[i], field, 3) for i, field in zip(chosen, displacements, strict=True)])
+    return chosen, displacements
 
 
 def different_patients(order: list[int], patients: list[str], count: int) -> list[int]:
@@ -123,23 +136,26 @@ def different_patients(order: list[int], patients: list[str], count: int) -> lis
     return list(seen.values())[:count]
 
 
-def restore_detail(mean: np.ndarray, films: np.ndarray, *, limit: float = 4.0) -> np.ndarray:
+def restore_detail(mean: np.ndarray, films: list[np.ndarray], *, limit: float = 4.0) -> np.ndarray:
     """Amplify what averaging weakened: each radial frequency is raised to the films' usual amplitude, at most `limit`-fold.
 
-    The result has the films' mean histogram.
+    The result has the films' mean grey levels at `MATCHED`.
     """
-    edge = len(mean) // 2
-    padded = [np.pad(image, edge, mode="reflect") for image in (mean, *films)]
-    spectra = [np.abs(np.fft.fft2(image)) for image in padded]
-    frequencies = np.fft.fftfreq(len(padded[0]))
-    radius = np.rint(np.hypot(frequencies[:, None], frequencies[None]) * len(padded[0])).astype(int)
-    counts = np.bincount(radius.ravel())
-    profiles = [np.bincount(radius.ravel(), spectrum.ravel()) / counts for spectrum in spectra]
-    ratio = ndimage.gaussian_filter1d(np.mean(profiles[1:], 0) / np.maximum(profiles[0], 1e-9), 3)
+    height, width = mean.shape
+    top, left = height // 2, width // 2
+    margins = (top, height - top), (left, width - left)
+    spectrum, *spectra = (np.fft.rfft2(np.pad(image, margins, mode="reflect")) for image in (mean, *films))
+    rows, columns = np.fft.fftfreq(2 * height), np.fft.rfftfreq(2 * width)
+    radius = np.rint(np.hypot(rows[:, None], columns[None]) * 2 * height).astype(int)
+    usual = np.mean([_profile(each, radius) for each in spectra], 0)
+    ratio = ndimage.gaussian_filter1d(usual / np.maximum(_profile(spectrum, radius), 1e-9), 3)
     gain = np.clip(ratio, 1.0, limit)[radius]
-    part = slice(edge, edge + len(mean))
-    sharp = np.fft.ifft2(np.fft.fft2(padded[0]) * gain).real[part, part]
-    order = np.argsort(sharp, axis=None, kind="stable")
-    matched = np.empty(sharp.size)
-    matched[order] = np.mean([np.sort(film, axis=None) for film in films], 0)
-    return matched.reshape(sharp.shape)
+    sharp = np.fft.irfft2(spectrum * gain, (2 * height, 2 * width))[top:, left:][:height, :width]
+    # A match level by level would break the black round the shoulders into specks: so few levels are matched.
+    goal = np.mean([np.quantile(film, MATCHED) for film in films], 0)
+    return np.interp(sharp, np.quantile(sharp, MATCHED), goal)
+
+
+def _profile(spectrum: np.ndarray, radius: np.ndarray) -> np.ndarray:
+    """The mean amplitude at each radial frequency."""
+    return np.bincount(radius.ravel(), np.abs(spectrum).ravel()) / np.bincount(radius.ravel())

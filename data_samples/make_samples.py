@@ -1,7 +1,7 @@
 """Make the sample radiographs, each the mean of a dozen films of different patients, or judge them.
 
-    python data_samples/make_samples.py --data ../shared/chest_xray/train     # about 4 minutes on 2 cores, seeded
-    python data_samples/make_samples.py --expected                            # expected.json, by the shipped bundle
+    python data_samples/make_samples.py --data ../shared/chest_xray_originals/train     # about 6 minutes on 2 cores
+    python data_samples/make_samples.py --expected                                      # expected.json, by the shipped bundle
 
 The first command writes the pictures and `sources.json`, and ends with the table of similarities that README.md quotes. It
 fails where a sample is too similar to any one film.
@@ -16,25 +16,24 @@ from pathlib import Path
 
 import numpy as np
 from choosing import Chooser, Group, patient_of, read_films
-from group_mean import erase_markers, group_mean, reduce, restore_detail
-from scipy import ndimage
+from full_size import enlarged, part_means, read_film, sample_of, usual_shape
 from similarity import LEAD_LIMIT, LIMIT, best_and_lead, fingerprint, same_patient
-from writing import write_sample
+from writing import compress, write_sample
 
 HERE = Path(__file__).resolve().parent
-HEIGHT, WIDTH = 416, 512  # the films are squeezed to squares; a child's chest film is wider than it is high
 BUNDLE = "default"
+LONGER = 1760  # pixels of the longer side of single films that are compared like samples
 
 # Left in the picture is the patient's right.
 GROUPS = (
-    Group("normal_1.jpeg", "NORMAL", shape=0),
-    Group("normal_2.jpeg", "NORMAL", shape=2),
-    Group("normal_3.jpeg", "NORMAL", shape=4),
-    Group("normal_4.png", "NORMAL", shape=3),
-    Group("pneumonia_1.jpeg", "PNEUMONIA", shape=7, bright=((0.62, 0.28),), dark=((0.33, 0.66),)),
-    Group("pneumonia_2.jpeg", "PNEUMONIA", shape=2, bright=((0.33, 0.34),), dark=((0.33, 0.66),)),
-    Group("pneumonia_3.jpeg", "PNEUMONIA", shape=3, bright=((0.62, 0.74),), dark=((0.33, 0.34),)),
-    Group("pneumonia_4.dcm", "PNEUMONIA", shape=7, bright=((0.62, 0.3), (0.62, 0.74)), dark=((0.3, 0.34),)),
+    Group("normal_1.jpeg", "NORMAL", 1920, shape=4),
+    Group("normal_2.jpeg", "NORMAL", 1760, shape=0),
+    Group("normal_3.jpeg", "NORMAL", 1680, shape=2),
+    Group("normal_4.png", "NORMAL", 1500, shape=3),
+    Group("pneumonia_1.jpeg", "PNEUMONIA", 1920, shape=0, bright=((0.62, 0.28),), dark=((0.33, 0.66),)),
+    Group("pneumonia_2.jpeg", "PNEUMONIA", 1760, shape=7, bright=((0.33, 0.34),), dark=((0.33, 0.66),)),
+    Group("pneumonia_3.jpeg", "PNEUMONIA", 1680, shape=4, bright=((0.62, 0.74),), dark=((0.33, 0.34),)),
+    Group("pneumonia_4.dcm", "PNEUMONIA", 1500, shape=0, bright=((0.62, 0.3), (0.62, 0.74)), dark=((0.3, 0.34),)),
 )
 
 
@@ -60,60 +59,53 @@ def make(data: Path) -> int:
     with ProcessPoolExecutor(2) as pool:
         for group in GROUPS:
             chosen, (files, films) = choosers[group.label].candidates(group), classes[group.label]
-            tasks.append((group, [files[i].name for i in chosen], pool.submit(picture_of, group.file, films[chosen])))
-        for number, (group, names, task) in enumerate(tasks, 1):
+            candidates = [files[i] for i in chosen]
+            tasks.append((group, candidates, pool.submit(sample_of, candidates, films[chosen], group.longer)))
+        for number, (group, candidates, task) in enumerate(tasks, 1):
             picture, dozen = task.result()
-            write_sample(HERE / group.file, picture)
-            sources[group.file] = {
-                "label": group.label,
-                "films": sorted(names[i] for i in dozen),
-                "block_means": np.rint(reduce(picture * 255, 32)).astype(int).tolist(),
-            }
+            sources[group.file] = write(group, picture, [candidates[i].name for i in dozen])
             say(f"{group.file} written, {number} of {len(tasks)}")
     write_json("sources.json", sources)
     return compare(sources, classes)
 
 
-def picture_of(name: str, films: np.ndarray) -> tuple[np.ndarray, list[int]]:
-    """The sample `(HEIGHT, WIDTH)` in [0, 1] made from candidates `(n, SIDE, SIDE)` uint8, and the dozen that went in."""
-    clean = np.stack([erase_markers(film.astype(np.float32) / 255) for film in films])
-    mean, dozen = group_mean(clean)
-    picture = finish(restore_detail(mean, clean[dozen]), name)
-    if name.endswith(".dcm"):  # detectors and viewers use the full range
+def write(group: Group, picture: np.ndarray, films: list[str]) -> dict[str, object]:
+    """Write a sample in its format; returns what `sources.json` says of it."""
+    path = HERE / group.file
+    if path.suffix == ".dcm":  # detectors and viewers use the full range
         picture = (picture - picture.min()) / np.ptp(picture)
-    return picture, dozen
-
-
-def finish(square: np.ndarray, seed: str) -> np.ndarray:
-    """A picture `(SIDE, SIDE)` in [0, 1] at the samples' size, with film grain."""
-    scale = (HEIGHT / square.shape[0], WIDTH / square.shape[1])
-    large = ndimage.zoom(square, scale, order=3, mode="nearest", grid_mode=True)
-    entropy = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:4], "big")
-    grain = ndimage.gaussian_filter(np.random.default_rng(entropy).standard_normal(large.shape), 0.7)
-    return np.clip(large + grain * (1.2 / 255 / grain.std()), 0, 1)
+    elif path.suffix == ".png":  # whole multiples of 64: the upper 10 of 16 bits, which keeps it small
+        picture = np.rint(picture * 1023) * 64 / 65535
+    write_sample(path, picture)
+    if path.suffix == ".dcm":
+        compress(path)
+    means = np.rint(part_means(picture * 255)).astype(int).tolist()
+    return {"label": group.label, "size": picture.shape[::-1], "films": sorted(films), "part_means": means}
 
 
 def compare(sources: dict[str, dict[str, object]], classes: dict[str, tuple[list[Path], np.ndarray]]) -> int:
     """Print how similar to single films the samples are, and what is usual; 1 where a sample is at a limit."""
     say("comparing with all films")
-    names = [file.name for files, _ in classes.values() for file in files]
-    films = np.concatenate([films for _, films in classes.values()])
-    prints = [fingerprint(film) for film in films]
+    paths = [file for files, _ in classes.values() for file in files]
+    prints = [fingerprint(film) for _, films in classes.values() for film in films]
     write_line("| picture | most similar film | lead over the twelfth |\n|---|---|---|")
     too_similar = False
     for file in sources:
         best, lead = best_and_lead(fingerprint(decoded(HERE / file)), prints)
         write_line(f"| `{file}` | {best:.2f} | {lead:.2f} |")
         too_similar |= best >= LIMIT or lead >= LEAD_LIMIT
-    some = [int(index) for index in np.linspace(0, len(films) - 1, 16)]
-    single = [np.rint(finish(films[i] / 255, names[i]) * 255).astype(np.uint8) for i in some]
-    row("16 single films, finished like a sample", [best_and_lead(fingerprint(film), prints) for film in single])
+    some = [int(index) for index in np.linspace(0, len(paths) - 1, 16)]
+    single = [np.rint(enlarged(read_film(paths[i], usual_shape([paths[i]])), LONGER) * 255) for i in some]
+    row(
+        "16 single films, finished like a sample",
+        [best_and_lead(fingerprint(film.astype(np.uint8)), prints) for film in single],
+    )
     rest = [[other for j, other in enumerate(prints) if j != i] for i in some]
     row(
         "16 films, compared with all others",
         [best_and_lead(prints[i], others) for i, others in zip(some, rest, strict=True)],
     )
-    pairs = np.percentile(same_patient(prints, [patient_of(name) for name in names]), [5, 50, 95])
+    pairs = np.percentile(same_patient(prints, [patient_of(path.name) for path in paths]), [5, 50, 95])
     write_line(f"| two films of one patient | {pairs[1]:.2f} ({pairs[0]:.2f} to {pairs[2]:.2f}) | |")
     return int(too_similar)
 
