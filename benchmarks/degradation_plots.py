@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from training.reports.canvas import BLUE, INK, VERMILION, save_png
+from training.plots.canvas import BLUE, INK, VERMILION, save_png
 
 TITLES: Final = {"mnist": "MNIST", "fashion": "Fashion-MNIST", "films": "Radiographs"}
 _COLOURS: Final = (BLUE, "#009E73", VERMILION, "#CC79A7")

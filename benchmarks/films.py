@@ -21,7 +21,7 @@ from models.system.files import cache_folder
 
 SIDE: Final = 224
 _SAMPLES: Final = Path(__file__).parents[1] / "data_samples"
-_FORM: Final = 3  # raised when what is made changes
+_FORM: Final = 4  # raised when what is made changes
 
 
 def film_folder(count: int) -> Path:

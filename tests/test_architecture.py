@@ -17,14 +17,16 @@ FORBIDDEN = {
 
 # From the ground up. A name is a wing (a folder) or a module; "*" is every other module at the top of the room.
 ORDER = {
-    "models": ("system", "films", "backbones", "engines", "*", "command_line", "__main__"),
+    "models": ("system", "films", "backbones", "engines", "lungs", "*", "command_line", "__main__"),
     "training": (
         "metrics",
         "config",
         "data",
+        "lungs",
         "embedding",
         "heads",
         "backbone",
+        "plots",
         "reports",
         "evaluation",
         "stress",
@@ -170,7 +172,7 @@ def test_wings_are_explained_to_contributors() -> None:
         ("models.system.files", "def late():\n    from models.films.refusal import Refusal"),
         ("models.engines.engine", "from models.predictor import Predictor"),
         ("models.predictor", "from models.command_line.screening import judge_files"),
-        ("training.data.leaks", "from training.reports.plots import contact_sheet"),
+        ("training.data.leaks", "from training.plots.judged_plots import contact_sheet"),
         ("training.data.leaks", "from ..embedding.cache import EmbeddingCache"),
         ("training.heads.fit", "import training.train"),
         ("training.heads.fit", "from training import reports"),
