@@ -1,6 +1,8 @@
 """The whole network for other programs: raw pixels in, calibrated probabilities out.
 
 Every format takes uint8 images `(n, H, W, 1)` of any height and width, 0 black to 255 white, and gives float32 `(n, classes)`.
+For a bundle of the lung field, film, lungs, cut and contrast are in the graph too. An export cannot refuse: where no lungs are
+found it judges the whole film, and a turned or inverted film as it is; findings of the film and the gate stay in the product.
 """
 
 import shutil
@@ -34,7 +36,8 @@ SUFFIXES: Final = {
 def export_bundle(bundle: Bundle, format_name: str, to: Path) -> Path:
     """Write a bundle's network in a format of `SUFFIXES` and return its path; whole or not there.
 
-    The Keras formats need `models.films.resize.AntialiasedResize` to be imported where they are loaded.
+    The Keras formats need `models.lungs.graph` (for whole films, `models.films.resize` suffices) to be imported where they are
+    loaded: it knows their layers.
 
     Raises:
         ValueError: for an unknown format, or a path whose suffix is not the format's.

@@ -91,13 +91,13 @@ def _of_the_shade_of(line: Any, lines: Any, counted: Any) -> Any:
     chosen = _float(ops.equal(numbers[None], line[:, None]))
     shade = _median(ops.matmul(chosen[:, None], lines), counted)
     alike = ops.abs(lines - shade[:, None, None]) <= STRAY
-    return ops.matmul(_float(alike), counted[..., None])[..., 0]
+    return ops.matmul(_float(alike), ops.expand_dims(counted, -1))[..., 0]
 
 
 def _median(values: Any, counted: Any) -> Any:
     """The median `(n,)` of the whole grey levels `(n, 1, P)` at the counted places `(n, P)`, by counting."""
     levels = ops.arange(_LEVELS, dtype="float32")[None, :, None]
-    up_to = ops.matmul(_float(values <= levels), counted[..., None])[..., 0]  # (n, 256)
+    up_to = ops.matmul(_float(values <= levels), ops.expand_dims(counted, -1))[..., 0]  # (n, 256)
     number = ops.sum(counted, axis=1, keepdims=True)
     ranks = ops.floor((number + 1) / 2), ops.floor(number / 2) + 1
     lower, upper = (ops.sum(_float(up_to < rank), axis=1) for rank in ranks)

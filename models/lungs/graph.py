@@ -14,7 +14,6 @@ from keras import ops
 from numpy.typing import NDArray
 
 from models.backbones.feature_extractor import apply_flat
-from models.films.resize import AntialiasedResize
 from models.lungs.box import EDGE, FINE, OF_A_TIP, OF_BULK, OUTLINE, REACH, SMALLEST
 from models.lungs.field import BRIGHT, DARK, MARGIN
 from models.lungs.finder import CHANNELS, PLACES, WAVES, LungFinder, place_terms, wave_terms
@@ -36,7 +35,7 @@ def lung_field_of(image: Any, size: int, finder_features: Any, finder: LungFinde
     layer = LungMap(name="lung_map")
     lung_map = layer(apply_flat(_prefixed(finder_features), film))
     layer.take_numbers_of(finder)
-    box = FieldBox(name="field_box")([AntialiasedResize(FINE, name="fine_lung_map")(lung_map), frame])
+    box = FieldBox(name="field_box")([lung_map, frame])
     return StretchedContrast(name="contrast")(FieldCut(size, name="field")([image, box]))
 
 
@@ -67,7 +66,7 @@ def _cut(pictures: Any, box: Any, size: int, *, within: Any) -> Any:
     """Cut pictures `(n, H, W)` to boxes of float pixels `(n, 4)`, the filter kept `within` others: `(n, size, size, 1)`."""
     rows = _filter(ops.shape(pictures)[1], box[:, 0], box[:, 2], size, within=(within[:, 0], within[:, 2]))
     columns = _filter(ops.shape(pictures)[2], box[:, 1], box[:, 3], size, within=(within[:, 1], within[:, 3]))
-    return ops.matmul(ops.matmul(rows, pictures), ops.transpose(columns, (0, 2, 1)))[..., None]
+    return ops.matmul(ops.matmul(rows, pictures), ops.transpose(columns, (0, 2, 1)))[:, :, :, None]
 
 
 def _filter(length: Any, first: Any, last: Any, size: int, *, within: tuple[Any, Any]) -> Any:
@@ -168,16 +167,17 @@ def _waves() -> NDArray[np.float32]:
 
 @keras.saving.register_keras_serializable(package="pneumolens")
 class FieldBox(keras.layers.Layer):
-    """Lung maps of films `(n, 224, 224, 1)` and the films' frames `(n, 4)` → the boxes that are judged, `(n, 4)`.
+    """Lung maps of films `(n, 28, 28, 1)` and the films' frames `(n, 4)` → the boxes that are judged, `(n, 4)`.
 
     The box that holds both lungs, as `lung_box` finds it, placed in the picture and with the field's margin. Where there are
     no lungs, the film's frame with that margin.
     """
 
     def call(self, inputs: list[Any]) -> Any:
-        fine, frame = inputs[0][..., 0], inputs[1]
-        found = ops.sum(ops.cast(fine > OUTLINE, "float32"), axis=(1, 2)) >= SMALLEST * FINE**2
+        frame = inputs[1]
+        fine = ops.matmul(ops.matmul(_between_places(), inputs[0][..., 0]), _between_places().T)
         tips, bulk = ops.cast(fine > EDGE, "float32"), ops.cast(fine > OUTLINE, "float32")
+        found = ops.sum(bulk, axis=(1, 2)) >= SMALLEST * FINE**2
         (top, bottom), (left, right) = (
             _ends(ops.sum(tips, axis=axis), ops.sum(bulk, axis=axis), found) for axis in (2, 1)
         )
@@ -189,6 +189,13 @@ class FieldBox(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: list[tuple[int | None, ...]]) -> tuple[int | None, ...]:
         return (input_shape[0][0], 4)
+
+
+def _between_places() -> NDArray[np.float32]:
+    """How much of each place along a side counts for each finer line, as in `models.lungs.box.interpolated`: `(224, 28)`."""
+    lines, places = (np.arange(FINE) + 0.5) * PLACES / FINE, np.arange(PLACES) + 0.5
+    weights = np.maximum(1 - np.abs(places - lines[:, None]), 0)
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)
 
 
 def _ends(tips: Any, bulk: Any, found: Any) -> tuple[Any, Any]:

@@ -8,11 +8,16 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
-import models.films.resize  # noqa: F401 - the Keras formats need its layer to be known
+import models.lungs.graph  # noqa: F401 - the Keras formats need its layers to be known, and that of the resizing
+from models.bundle import Bundle
 from models.export import SUFFIXES, export_bundle
-from models.films.radiograph import Radiograph
+from models.films.radiograph import Radiograph, read_radiograph
+from models.prediction import Prediction
 from models.predictor import Predictor
+
+SAMPLES = Path(__file__).parents[2] / "data_samples"
 
 Judge = Callable[[np.ndarray], np.ndarray]
 
@@ -97,6 +102,34 @@ def test_the_exported_network_judges_like_the_predictor(
         plain = prediction.at_operating_point("balanced")
         positive = probabilities[1] >= plain.deciding_points[0].threshold
         assert plain.verdict == ("PNEUMONIA" if positive else "NORMAL")
+
+
+def _samples_of_many_sizes() -> list[np.ndarray]:
+    """Samples as they are, at odd sizes and proportions, and with black bars on a white page."""
+    films = [read_radiograph(path).pixels for path in sorted(SAMPLES.glob("*.jpeg"))]
+    sizes = (101, 97), (250, 300), (400, 64)
+    resized = [np.array(Image.fromarray(film).resize(size)) for film, size in zip(films, sizes, strict=False)]
+    barred = np.pad(np.pad(films[4], ((60, 80), (0, 0))), ((40, 40), (50, 70)), constant_values=255)
+    return [films[5], *resized, barred]
+
+
+@pytest.mark.parametrize("format_name", SUFFIXES)
+def test_the_exported_network_of_the_lung_field_judges_like_the_predictor(
+    format_name: str, lung_bundle: Bundle, lung_predictor: Predictor, tmp_path: Path
+) -> None:
+    judge = LOADERS[format_name](export_bundle(lung_bundle, format_name, tmp_path / f"lungs{SUFFIXES[format_name]}"))
+    tolerance = 5e-3 if format_name == "litert" else 1e-3
+    pictures = _samples_of_many_sizes()
+    predictions = lung_predictor.predict([Radiograph(picture, "", "PNG", {}) for picture in pictures])
+    for picture, prediction in zip(pictures, predictions, strict=True):
+        assert isinstance(prediction, Prediction)
+        [probabilities] = judge(picture[None, :, :, None])
+        assert 0.1 < probabilities[1] < 0.9  # else all would be alike
+        assert probabilities == pytest.approx(prediction.probabilities, abs=tolerance)
+
+    batch = np.stack([pictures[0], np.roll(pictures[0], 40, axis=0), pictures[0][:, ::-1]])
+    each = np.concatenate([judge(picture[None, :, :, None]) for picture in batch])
+    assert judge(batch[..., None]) == pytest.approx(each, abs=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from models.backbones.feature_extractor import build_feature_extractor
 from models.backbones.weights import find_weights
 from models.films.network_input import network_input
 from models.films.radiograph import Radiograph, read_radiograph
-from models.lungs.box import FINE, WHOLE, Box, interpolated, lung_box
+from models.lungs.box import FINE, WHOLE, Box, lung_box
 from models.lungs.field import cut, field_box, lung_field, stretch_levels, stretched
 from models.lungs.finder import CHANNELS, PLACES, LungFinder, finder_backbone
 from models.lungs.frame import film_frame
@@ -115,7 +115,7 @@ def _ellipses(*places: tuple[float, float, float, float]) -> np.ndarray:
     ],
 )
 def test_the_box_is_that_of_the_lungs_or_else_of_the_film(lungs: np.ndarray, frame: Box) -> None:
-    [box] = np.asarray(FieldBox()([_one(interpolated(lungs)), np.array([_edges(frame)], np.float32)]))
+    [box] = np.asarray(FieldBox()([_one(lungs), np.array([_edges(frame)], np.float32)]))
     found = lung_box(lungs)
     assert box == pytest.approx(_edges(field_box(found.placed_in(frame) if found else frame)), abs=1e-6)
 
