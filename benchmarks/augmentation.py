@@ -142,13 +142,13 @@ def overlapping(engine: Engine, options: argparse.Namespace, *, films: int) -> d
     listed = [(Film(folder / entry.path, entry.sha256), (0, 1)) for entry in entries]
     size = engine.backbone.input_size
     batches = list(prepared_views(listed, augmentation=_CONFIG, seed=_SEED, size=size))
-    engine.run(batches[0])
+    engine.run(batches[0].pixels)
     started = time.perf_counter()
     for batch in batches:
-        engine.run(batch)
+        engine.run(batch.pixels)
     between = time.perf_counter()
     for batch in prepared_views(listed, augmentation=_CONFIG, seed=_SEED, size=size):
-        engine.run(batch)
+        engine.run(batch.pixels)
     alone, beside = between - started, time.perf_counter() - between
     return {
         "inference_views_per_second": 2 * len(listed) / alone,

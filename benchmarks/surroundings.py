@@ -24,7 +24,6 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from models.backbones.pooling import middle_places
 from models.backbones.table import DEFAULT_BACKBONE, get_backbone
 from models.backbones.weights import find_weights
 from models.engines.load import load_engine
@@ -41,6 +40,7 @@ from training.embedding.folder_lungs import FolderLungs
 SEED: Final = 2015
 FILMS_PER_BATCH: Final = 16
 _ABOVE, _BESIDE = 0.2, 0.15  # what of the map's height and width is ring, on each side
+_MIDDLE: Final = (3 / 14, 11 / 14, 2 / 14, 12 / 14)  # top, bottom, left and right
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -112,6 +112,16 @@ def ring_places(height: int, width: int) -> NDArray[np.float32]:
     weights = np.ones((height, width), np.float32)
     rows, columns = round(_ABOVE * height), round(_BESIDE * width)
     weights[rows : height - rows, columns : width - columns] = 0
+    return weights / weights.sum()
+
+
+def middle_places(height: int, width: int) -> NDArray[np.float32]:
+    """The weight of each place in the mean of the middle: of a lung field, what lies within the chest wall."""
+    weights = np.zeros((height, width), np.float32)
+    top, bottom, left, right = (
+        round(share * side) for share, side in zip(_MIDDLE, (height, height, width, width), strict=True)
+    )
+    weights[top:bottom, left:right] = 1
     return weights / weights.sum()
 
 

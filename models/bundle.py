@@ -107,15 +107,17 @@ class BundleSpec:
             )
         if self.field not in FIELDS:
             raise ValueError(f"field must be one of {', '.join(FIELDS)}. Received: {self.field!r}")
-        if self.positive is not None and self.positive not in self.labels:
-            raise ValueError(f"positive must be one of {self.labels}. Received: {self.positive!r}")
+        if self.head.pooling == "lungs" and self.field != "lungs":
+            raise ValueError('field must be "lungs" for a head that pools over them. Received: "film"')
         if len(self.calibration.bias) != len(self.labels):
             raise ValueError(f"calibration must have one bias for each of {self.labels}. Received: {self.calibration}")
         self._check_operating_points()
 
     def _check_operating_points(self) -> None:
-        if self.positive is not None and len(self.labels) != 2:
-            raise ValueError(f"positive must be None for more than two labels. Received: {self.positive!r}")
+        if self.positive is not None and (len(self.labels) != 2 or self.positive not in self.labels):
+            raise ValueError(
+                f"positive must be one of two labels, else None. Received: {self.positive!r}, {self.labels}"
+            )
         if self.positive is not None and self.calibration.prevalence is None:
             raise ValueError("calibration must say the prevalence of the films that it was fitted on. Received: None")
         check_points(self.operating_points, self.default_operating_point, positive=self.positive)

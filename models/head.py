@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from models.backbones.pooling import ROWS
 
 POOLINGS: Final = tuple(ROWS)
-"""How a feature map becomes an embedding: its mean over all places, its maximum, both, or its mean beside that of its middle."""
+"""How a feature map becomes an embedding: its mean over the lungs, or over all places, its maximum, or mean and maximum."""
 
 Layer = tuple[NDArray[np.float32], NDArray[np.float32]]
 """A dense layer's kernel `(inputs, units)` and bias `(units,)`."""
@@ -28,7 +28,7 @@ class HeadConfig:
 
     width: int = 0
     dropout: float = 0.3
-    pooling: str = "middle"
+    pooling: str = "mean"
 
     def __post_init__(self) -> None:
         if self.width < 0:

@@ -2,8 +2,8 @@
 
 Grad-CAM (Selvaraju et al. 2017, arXiv:1610.02391) weighs each channel of the last feature map by the mean gradient of the
 score with respect to it. Here the head sees that map only through its mean (or maximum), so the gradient with respect to the
-embedding, divided by the number of places, *is* that weight: no second pass, no gradient tape. Model attention, not lesion
-location.
+embedding, divided by the number of places, *is* that weight: no second pass, no gradient tape. A map that is pooled over the
+lungs has as much less of a say at each place as that is less lung. Model attention, not lesion location.
 """
 
 from typing import Final
@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from models.backbones.pooling import middle_places
 from models.head import DenseHead
 from models.lungs.box import Box
 
@@ -32,18 +31,20 @@ def head_heatmap(
     embedding: NDArray[np.float32],
     label_index: int,
     *,
-    pooling: str = "mean",
+    lungs: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
-    """The heatmap `(h, w)` of a class for one film: its feature map `(h, w, d)`, and the embedding pooled from that.
+    """The heatmap of a class for one film in [0, 1], from its feature map `(h, w, d)` and the embedding pooled from that.
 
-    A place of the middle that is pooled by itself, too, has a say through both means.
+    Args:
+        lungs: `(28, 28)`, for an embedding that is pooled over the lungs: a place has a say as far as it is lung.
+
+    Returns:
+        `(h, w)`, or `(28, 28)` with lungs.
     """
-    gradients = head.gradient(embedding, label_index).reshape(-1, feature_map.shape[-1])
-    if pooling != "middle":
-        # A channel that is pooled twice has two gradients, and Grad-CAM's mean over the places is that of their sum.
-        return closed_form_heatmap(feature_map, gradients.sum(axis=0))
-    places = middle_places(*feature_map.shape[:2]) * feature_map[..., 0].size
-    return _above_zero(feature_map @ gradients[0] + places * (feature_map @ gradients[1]))
+    # A channel that is pooled twice has two gradients, and Grad-CAM's mean over the places is that of their sum.
+    gradient = head.gradient(embedding, label_index).reshape(-1, feature_map.shape[-1]).sum(axis=0)
+    heatmap = closed_form_heatmap(feature_map, gradient)
+    return heatmap if lungs is None else _above_zero(_enlarged(heatmap, lungs.shape) * lungs)
 
 
 def closed_form_heatmap(

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from models.backbones.pooling import pooled_rows
 from models.backbones.table import get_backbone
 from models.backbones.weights import WEIGHTS_VARIABLE, WeightsError, WeightsFile, find_weights
 from models.bundle import Bundle, BundleError, load_bundle
@@ -113,8 +114,8 @@ class Predictor:
         return lung_field(radiograph.pixels, lungs.judged, size)
 
     def _judge(self, features: Features, lungs: FoundLungs | None, *, heatmap: bool) -> Prediction | Refusal:
+        embedding = self._embedding(features, lungs)
         mean = features.pooled[0]
-        embedding = select_pooling(features.pooled, self.bundle.spec.head.pooling)
         distance = self._distance(mean if lungs is None else np.concatenate([lungs.embedding, mean]))
         finding = self._gate.finding(distance) if self._gate and distance is not None else None
         if finding and finding.code == "not_a_radiograph":
@@ -126,6 +127,12 @@ class Predictor:
         if lungs is not None:
             prediction = replace(prediction, field=field_box(lungs.judged), note=lungs.note)
         return self._with_heatmap(prediction, features.feature_map, embedding, lungs) if heatmap else prediction
+
+    def _embedding(self, features: Features, lungs: FoundLungs | None) -> NDArray[np.float32]:
+        """What the head is given of one film."""
+        weights = None if lungs is None else lungs.weights[None]
+        rows = pooled_rows(features.pooled[None], features.feature_map[None], weights)
+        return select_pooling(rows[0], self.bundle.spec.head.pooling)
 
     def _distance(self, embedding: NDArray[np.float32]) -> float | None:
         return float(self._gate.distances(embedding[None])[0]) if self._gate else None
@@ -158,8 +165,8 @@ class Predictor:
     ) -> Prediction:
         likeliest = prediction.labels[int(np.argmax(prediction.probabilities))]
         label = prediction.positive or likeliest
-        index, pooling = prediction.labels.index(label), self.bundle.spec.head.pooling
-        heatmap = head_heatmap(self._head, feature_map, embedding, index, pooling=pooling)
+        weights = lungs.weights if lungs is not None and self.bundle.spec.head.pooling == "lungs" else None
+        heatmap = head_heatmap(self._head, feature_map, embedding, prediction.labels.index(label), lungs=weights)
         attention = None if lungs is None else attention_within(heatmap, lungs.in_field(_ATTENTION_SIDE))
         return replace(prediction, heatmap=heatmap, heatmap_label=label, attention=attention)
 

@@ -205,6 +205,8 @@ class RunConfig:
             raise ValueError(
                 "A search among heads is for a frozen backbone: fine_tune must be 0, scratch None. Received: both."
             )
+        if self.head.pooling == "lungs" and self.field != "lungs":
+            raise ValueError("--pooling lungs needs the lungs: with --field film take mean, max or both.")
         if self.scratch and (self.fine_tune or self.weights):
             raise ValueError("--from-scratch starts from no weights: leave out --fine-tune and --weights.")
         if not 0 <= self.seed < 2**31:

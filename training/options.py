@@ -104,7 +104,8 @@ def add_head(parser: argparse.ArgumentParser) -> None:
     fitting.add_argument(
         "--pooling",
         choices=POOLINGS,
-        help=f"how a feature map becomes an embedding: its mean, its maximum, or both ({head.pooling})",
+        help="how a feature map becomes an embedding: its mean over the lungs (usual with --field lungs), over all places (usual "
+        "with --field film), its maximum, or mean and maximum",
     )
     for option, kind, usual, meaning in settings:
         fitting.add_argument(option, type=kind, metavar="N", help=f"{meaning} ({usual:g})")

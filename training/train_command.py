@@ -63,6 +63,7 @@ def add_train(parser: argparse.ArgumentParser) -> None:
 
 def _train(options: argparse.Namespace) -> int:
     head = _given(options, "width", "dropout", "pooling")
+    usual = HeadConfig(pooling="lungs" if options.field == "lungs" else "mean")
     training = _given(options, "learning_rate", "l2", "label_smoothing", "epochs")
     config = RunConfig(
         data=options.data,
@@ -90,7 +91,7 @@ def _train(options: argparse.Namespace) -> int:
         label_source=options.label_source,
         augmentation=replace(LUNG_VIEWS if options.field == "lungs" else AugmentationConfig(), flip=options.flip),
         search=not (options.no_search or options.fine_tune or options.from_scratch or head or training),
-        head=HeadConfig(**head),
+        head=replace(usual, **head),
         head_training=HeadTraining(**training),
     )
     console = Console()

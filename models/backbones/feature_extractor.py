@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
-import numpy as np
-from keras import layers
+from keras import layers, ops
 
-from models.backbones.pooling import POOLED, ROWS, middle_places
+from models.backbones.pooling import shares
 from models.backbones.table import Backbone
 from models.backbones.weights import WeightsFile, load_weights
 from models.films.resize import AntialiasedResize
@@ -61,27 +60,36 @@ def apply_flat(model: Any, tensor: Any) -> Any:
 
 
 def pooled_outputs(feature_map: Any) -> list[Any]:
-    """Of a feature map `(n, h, w, d)`: itself, and `(n, 3, d)`, what `POOLED` names."""
-    channels = feature_map.shape[-1]
-    rows = [layers.Reshape((1, channels))(_pooled(feature_map, name)) for name in POOLED]
+    """Of a feature map `(n, h, w, d)`: itself, and `(n, 2, d)`, its mean and its maximum over all places."""
+    rows = [layers.Reshape((1, feature_map.shape[-1]))(pool(feature_map, name)) for name in ("mean", "max")]
     return [feature_map, layers.Concatenate(axis=1, name="pooled")(rows)]
 
 
-def pool(feature_map: Any, pooling: str) -> Any:
-    """The embedding of a feature map, by one of `models.head.POOLINGS`."""
-    parts = [_pooled(feature_map, POOLED[row]) for row in ROWS[pooling]]
-    return parts[0] if len(parts) == 1 else layers.Concatenate(name=f"embedding_{pooling}")(parts)
+def pool(feature_map: Any, pooling: str, lungs: Any = None) -> Any:
+    """The embedding of a feature map, by one of `models.head.POOLINGS`; `lungs` `(n, 28, 28)` where it is pooled over them."""
+    if pooling == "both":
+        return layers.Concatenate(name="embedding_both")([pool(feature_map, "mean"), pool(feature_map, "max")])
+    if pooling == "lungs":
+        return LungMean(name="embedding_lungs")([feature_map, lungs])
+    layer = layers.GlobalAveragePooling2D if pooling == "mean" else layers.GlobalMaxPooling2D
+    return layer(name=f"embedding_{pooling}")(feature_map)
 
 
-def _pooled(feature_map: Any, name: str) -> Any:
-    if name == "middle":
-        _, height, width, _ = feature_map.shape
-        above, before = np.argwhere(middle_places(height, width))[0]
-        below, after = np.argwhere(middle_places(height, width))[-1] + 1
-        middle = layers.Cropping2D(((above, height - below), (before, width - after)), name="middle")(feature_map)
-        return layers.GlobalAveragePooling2D(name="mean_of_middle")(middle)
-    layer = layers.GlobalAveragePooling2D if name == "mean" else layers.GlobalMaxPooling2D
-    return layer(name=f"embedding_{name}")(feature_map)
+@keras.saving.register_keras_serializable(package="pneumolens")
+class LungMean(layers.Layer):
+    """Feature maps `(n, h, w, d)` and lungs `(n, 28, 28)` → `(n, d)`, as by `models.backbones.pooling.lung_mean`."""
+
+    def call(self, inputs: list[Any]) -> Any:
+        feature_map, lungs = inputs
+        height, width = feature_map.shape[1:3]
+        weights = ops.matmul(ops.matmul(shares(height), lungs), shares(width).T)
+        total = ops.sum(weights, axis=(1, 2), keepdims=True)
+        some = total > 0
+        weights = ops.where(some, weights / ops.where(some, total, 1.0), 1 / (height * width))
+        return ops.sum(feature_map * ops.expand_dims(weights, -1), axis=(1, 2))
+
+    def compute_output_shape(self, input_shape: list[tuple[int | None, ...]]) -> tuple[int | None, ...]:
+        return (input_shape[0][0], input_shape[0][-1])
 
 
 def _tapped(last: Any, pixels: Any, taps: tuple[str, ...]) -> Any:

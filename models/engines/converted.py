@@ -23,7 +23,7 @@ _NETWORK: Final = "backbone.xml"
 _FILES: Final = (_NETWORK, "backbone.bin")
 _DIGESTS: Final = "digests.json"
 _NOTES: Final = "notes.json"
-_FORM: Final = 3  # raised when the graph that is converted changes
+_FORM: Final = 4  # raised when the graph that is converted changes
 _ROOT: Final = Path(__file__).parents[2]
 
 
@@ -35,7 +35,7 @@ class ConvertedBackbone:
 
     @property
     def network(self) -> Path:
-        """What OpenVINO reads: pixels `(n, size, size, 1)` → feature map `(n, h, w, d)`, pooled `(n, 3, d)`."""
+        """What OpenVINO reads: pixels `(n, size, size, 1)` → feature map `(n, h, w, d)`, pooled `(n, 2, d)`."""
         return self.folder / _NETWORK
 
     def recall(self, name: str) -> float | None:

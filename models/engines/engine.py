@@ -14,7 +14,7 @@ class Features(NamedTuple):
 
     Attributes:
         feature_map: `(n, h, w, d)`.
-        pooled: `(n, 3, d)`: what `models.backbones.pooling.POOLED` names: mean, mean of the middle, and maximum.
+        pooled: `(n, 2, d)`: its mean and its maximum over all places.
     """
 
     feature_map: NDArray[np.float32]

@@ -60,7 +60,7 @@ def probe_films(size: int) -> NDArray[np.float32]:
 
 
 def smallest_cosine(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
-    """The smallest cosine between the embeddings of a film, `(n, 3, d)` each."""
+    """The smallest cosine between the embeddings of a film, `(n, rows, d)` each."""
     product = (one * other).sum(axis=-1)
     return float((product / (np.linalg.norm(one, axis=-1) * np.linalg.norm(other, axis=-1))).min())
 

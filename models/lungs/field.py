@@ -4,14 +4,16 @@ All that lies outside (markers, arms, collimation, black corners, the proportion
 habits of its technicians, and with them the label; so it is cut away before anything is judged (`docs/lungs.md`).
 """
 
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from models.lungs.box import Box
+from models.backbones.pooling import WEIGHT_PLACES
+from models.lungs.box import OUTLINE, Box
+from models.lungs.finder import PLACES
 
 FIELDS: Final = ("lungs", "film")
 """What of a film is judged: the box of its lungs, or all of it."""
@@ -21,6 +23,9 @@ MARGIN: Final = 0.05
 
 DARK, BRIGHT = 0.01, 0.99
 """Shares of the field that its darkest and its brightest grey level are stretched to."""
+
+SOFT_FROM, SOFT_TO = OUTLINE - 0.2, OUTLINE + 0.2
+"""Coverage from which a place counts for the mean over the lungs, and from which it counts in full."""
 
 _MASK_GROWS: Final = 9  # pixels of 224: what a finder's outline leaves out of a lung
 _MASK_EDGE: Final = 5  # standard deviation of the soft edge, pixels of 224
@@ -71,7 +76,7 @@ def field_mask(
 ) -> NDArray[np.float32]:
     """How much of each pixel of a cut is lung, a little grown and with soft edges; arguments and result as of `map_in`."""
     scale = size / 224
-    lungs = np.clip((map_in(lung_map, frame, shown, size) - 0.25) / 0.5, 0, 1)
+    lungs: NDArray[Any] = softened(map_in(lung_map, frame, shown, size))
     grown = 2 * round(_MASK_GROWS * scale) + 1
     lungs = cv2.dilate(lungs, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (grown, grown)))
     return np.asarray(cv2.GaussianBlur(lungs, (0, 0), _MASK_EDGE * scale), np.float32)
@@ -88,12 +93,27 @@ def map_in(
         shown: top, left, bottom and right of the part that the cut shows, in fractions of the picture; it may reach beyond.
         size: of the cut, in pixels.
     """
-    places = len(lung_map)
     high, wide = frame.bottom - frame.top, frame.right - frame.left
-    top, bottom = ((edge - frame.top) / high * places for edge in (shown[0], shown[2]))
-    left, right = ((edge - frame.left) / wide * places for edge in (shown[1], shown[3]))
-    across, down = (right - left) / size, (bottom - top) / size
-    # From the centre of a pixel to the place of the map that lies there.
-    warp = np.array([[across, 0, left + across / 2 - 0.5], [0, down, top + down / 2 - 0.5]])
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return np.asarray(cv2.warpAffine(lung_map.astype(np.float32), warp, (size, size), flags=flags, borderValue=0))
+    top, bottom = ((edge - frame.top) / high for edge in (shown[0], shown[2]))
+    left, right = ((edge - frame.left) / wide for edge in (shown[1], shown[3]))
+    return between_places(top, bottom, size) @ lung_map.astype(np.float32) @ between_places(left, right, size).T
+
+
+def between_places(first: float, last: float, size: int) -> NDArray[np.float32]:
+    """Of `size` lines between two fractions of a side: how much of each place of the map counts, linearly, `(size, 28)`."""
+    lines = (first + (np.arange(size) + 0.5) / size * (last - first)) * PLACES
+    weights = np.maximum(1 - np.abs(lines[:, None] - np.arange(PLACES) - 0.5), 0)
+    return np.asarray(weights, np.float32)
+
+
+def lung_weights(lung_map: NDArray[np.float32], frame: Box, field: Box) -> NDArray[np.float32]:
+    """How much of each place of a field is lung, `(28, 28)` in [0, 1], with soft edges: what a head pools over.
+
+    Arguments as of `map_in`; `field` is what the cut shows.
+    """
+    return softened(map_in(lung_map, frame, (field.top, field.left, field.bottom, field.right), WEIGHT_PLACES))
+
+
+def softened(lung_map: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A map in [0, 1] with its edges, at `OUTLINE`, made steeper: what is hardly lung has no say."""
+    return np.asarray(np.clip((lung_map - SOFT_FROM) / (SOFT_TO - SOFT_FROM), 0, 1), np.float32)

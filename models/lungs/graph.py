@@ -1,6 +1,7 @@
 """The lung field found and cut inside a network, in operations that every export format knows: products, comparisons, counts.
 
     images → FilmFrame → FilmCut → EfficientNet-Lite0 → LungMap → FieldBox → FieldCut → StretchedContrast → judging backbone
+                                                               → LungWeights → the mean over the lungs
 
 Each layer does for every picture of a batch what a function of `models.lungs` does for one, so that an exported network judges
 the field that the product judges. Boxes and frames are `(n, 4)` float32: top, left, bottom and right in fractions of the picture.
@@ -14,18 +15,20 @@ from keras import ops
 from numpy.typing import NDArray
 
 from models.backbones.feature_extractor import apply_flat
+from models.backbones.pooling import WEIGHT_PLACES
 from models.lungs.box import EDGE, FINE, OF_A_TIP, OF_BULK, OUTLINE, REACH, SMALLEST
-from models.lungs.field import BRIGHT, DARK, MARGIN
+from models.lungs.field import BRIGHT, DARK, MARGIN, SOFT_FROM, SOFT_TO
 from models.lungs.finder import CHANNELS, PLACES, WAVES, LungFinder, place_terms, wave_terms
 from models.lungs.frame_graph import FilmFrame
 
 _PREFIX = "finder_"
 
 
-def lung_field_of(image: Any, size: int, finder_features: Any, finder: LungFinder) -> Any:
-    """What a judging backbone is shown of images uint8 `(n, H, W, 1)`: their lungs, `(n, size, size, 1)` float32 in 0–255.
+def lung_field_of(image: Any, size: int, finder_features: Any, finder: LungFinder) -> tuple[Any, Any]:
+    """What a judging backbone is shown of images uint8 `(n, H, W, 1)`, and how much of each place of that is lung.
 
-    Where no lungs are found, it is the film; a network cannot refuse.
+    The field `(n, size, size, 1)` float32 in 0–255, and `(n, 28, 28)` in [0, 1]. Where no lungs are found, the field is the
+    film; a network cannot refuse.
 
     Args:
         finder_features: pixels float32 `(n, 224, 224, 1)` → feature map, of `models.lungs.finder.finder_backbone`.
@@ -36,7 +39,8 @@ def lung_field_of(image: Any, size: int, finder_features: Any, finder: LungFinde
     lung_map = layer(apply_flat(_prefixed(finder_features), film))
     layer.take_numbers_of(finder)
     box = FieldBox(name="field_box")([lung_map, frame])
-    return StretchedContrast(name="contrast")(FieldCut(size, name="field")([image, box]))
+    field = StretchedContrast(name="contrast")(FieldCut(size, name="field")([image, box]))
+    return field, LungWeights(name="lung_weights")([lung_map, frame, box])
 
 
 def _prefixed(features: Any) -> Any:
@@ -189,6 +193,30 @@ class FieldBox(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: list[tuple[int | None, ...]]) -> tuple[int | None, ...]:
         return (input_shape[0][0], 4)
+
+
+@keras.saving.register_keras_serializable(package="pneumolens")
+class LungWeights(keras.layers.Layer):
+    """Lung maps `(n, 28, 28, 1)`, frames and boxes `(n, 4)` → `(n, 28, 28)`, as by `models.lungs.field.lung_weights`."""
+
+    def call(self, inputs: list[Any]) -> Any:
+        maps, frame, box = inputs[0][..., 0], inputs[1], inputs[2]
+        low, length = frame[:, :2], frame[:, 2:] - frame[:, :2]
+        first, last = (box[:, :2] - low) / length, (box[:, 2:] - low) / length
+        rows, columns = (_lines_between(first[:, side], last[:, side]) for side in (0, 1))
+        lungs = ops.matmul(ops.matmul(rows, maps), ops.transpose(columns, (0, 2, 1)))
+        return ops.clip((lungs - SOFT_FROM) / (SOFT_TO - SOFT_FROM), 0.0, 1.0)
+
+    def compute_output_shape(self, input_shape: list[tuple[int | None, ...]]) -> tuple[int | None, ...]:
+        return (input_shape[0][0], WEIGHT_PLACES, WEIGHT_PLACES)
+
+
+def _lines_between(first: Any, last: Any) -> Any:
+    """As `models.lungs.field.between_places`, for fractions `(n,)`: `(n, 28, 28)`."""
+    steps = (np.arange(WEIGHT_PLACES, dtype=np.float32) + 0.5) / WEIGHT_PLACES
+    lines = (first[:, None] + (last - first)[:, None] * steps[None]) * PLACES
+    places = np.arange(PLACES, dtype=np.float32) + 0.5
+    return ops.maximum(1.0 - ops.abs(lines[:, :, None] - places[None, None]), 0.0)
 
 
 def _between_places() -> NDArray[np.float32]:

@@ -11,7 +11,7 @@ from models.engines.batching import BATCH_SIZE, SharedEngine
 from models.engines.engine import Features
 from models.films.network_input import network_input
 from models.lungs.box import OUTLINE, Box, lung_box
-from models.lungs.field import field_box, map_in
+from models.lungs.field import field_box, lung_weights, map_in
 from models.lungs.finder import LungFinder
 from models.lungs.findings import LIKELY, Finding, cut_off_finding, mirrored_note, pose_finding, poses
 from models.lungs.frame import film_frame
@@ -46,6 +46,11 @@ class FoundLungs:
     def judged(self) -> Box:
         """The lungs that a field is cut to; the whole film where there are none."""
         return self.box or self.frame
+
+    @property
+    def weights(self) -> NDArray[np.float32]:
+        """How much of each place of the field is lung, `(28, 28)` in [0, 1]: what a head pools over."""
+        return lung_weights(self.map, self.frame, field_box(self.judged))
 
     def in_field(self, size: int) -> NDArray[np.bool_]:
         """Which places of the field, at `(size, size)`, are lung."""

@@ -89,12 +89,12 @@ def bundles(spec: BundleSpec, tmp_path_factory: pytest.TempPathFactory) -> Bundl
 
 @pytest.fixture(scope="session")
 def lung_bundle(spec: BundleSpec, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """`lungs`: like `two`, of the lung field, and of the middle of its map besides the whole."""
+    """`lungs`: like `two`, of the lung field, pooled over the lungs."""
     lungs = replace(
         spec,
         name="lungs",
         field="lungs",
-        head=HeadConfig(width=8, dropout=0.3, pooling="middle"),
+        head=HeadConfig(width=8, dropout=0.3, pooling="lungs"),
         # Its logits of films lie round −20.8; probabilities near 0 or 1 would be alike whatever came before them.
         calibration=replace(spec.calibration, bias=(0.0, 0.7 * 20.8)),
     )

@@ -1,18 +1,31 @@
 """The heatmap in closed form is Grad-CAM, and its drawing leaves the film in sight."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
-from models.films.radiograph import Radiograph
+from models.backbones.feature_extractor import LungMean
+from models.backbones.pooling import place_weights
+from models.bundle import Bundle
+from models.films.radiograph import Radiograph, read_radiograph
 from models.head import DenseHead
-from models.heatmap import closed_form_heatmap, overlay
+from models.heatmap import closed_form_heatmap, head_heatmap, overlay
+from models.lungs.field import lung_field
 from models.network import build_network
-from models.predictor import Predictor
+from models.predictor import Predictor, load_head
+
+
+@pytest.fixture(scope="module")
+def samples() -> list[Radiograph]:
+    """The first three synthetic films."""
+    folder = Path(__file__).parents[2] / "data_samples"
+    return [read_radiograph(path) for path in sorted(folder.glob("*_[12].jpeg"))[:3]]
 
 
 def _grad_cam(extractor: Any, head: Any, film: Radiograph, label: int) -> np.ndarray:
@@ -68,6 +81,35 @@ def test_it_is_grad_cam_of_every_class(
         outputs = network(extractor.resize(film.pixels[None, :, :, None]))
         found = closed_form_heatmap(outputs["feature_map"][0].numpy(), gradient(outputs["embedding"][0].numpy(), label))
         assert np.abs(found - heat).max() <= 1e-4
+
+
+def test_a_head_that_pools_over_the_lungs_looks_within_them(
+    lung_predictor: Predictor, lung_bundle: Bundle, samples: list[Radiograph]
+) -> None:
+    """At each place it is the gradient of the score times the map, by automatic differentiation; drawn finer than the map.
+
+    That is what Grad-CAM weighs where places have weights of their own (HiResCAM, Draelos & Carin 2020, arXiv:2011.08891).
+    """
+    head = load_head(lung_bundle)
+    for film, prediction in zip(samples, lung_predictor.predict(samples, heatmaps=True), strict=True):
+        [lungs] = lung_predictor.find_lungs([film.pixels])
+        assert prediction.heatmap.shape == lungs.weights.shape == (28, 28)
+        assert not prediction.heatmap[lungs.weights == 0].any()
+        assert prediction.heatmap.max() == 1
+        features = lung_predictor.engine.run(lung_field(film.pixels, lungs.judged, 224)[None])
+        feature_map = tf.constant(features.feature_map)
+        with tf.GradientTape() as tape:
+            tape.watch(feature_map)
+            embedding = LungMean()([feature_map, lungs.weights[None]])
+            logits = head.to_keras(lung_bundle.spec.head)(embedding)[0]
+            score = logits[1] - logits[0]
+        expected = np.maximum((tape.gradient(score, feature_map) * feature_map).numpy().sum(axis=-1)[0], 0)
+        everywhere = head_heatmap(head, features.feature_map[0], embedding[0].numpy(), 1)
+        within = everywhere * place_weights(lungs.weights[None], 14, 14)[0]
+        assert within / within.max() == pytest.approx(expected / expected.max(), abs=1e-4)
+        drawn = np.asarray(Image.fromarray(everywhere).resize((28, 28), Image.Resampling.BICUBIC)).clip(0, 1)
+        drawn = drawn * lungs.weights
+        assert prediction.heatmap == pytest.approx(drawn / drawn.max(), abs=1e-3)
 
 
 def test_no_heatmap_is_made_unasked(predictor: Predictor, films: list[Radiograph]) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from models.backbones.feature_extractor import FeatureExtractor, pooled_outputs
+from models.backbones.pooling import pooled_rows
 from models.backbones.table import get_backbone
 from models.calibration import Calibration
 from models.head import POOLINGS, DenseHead, HeadConfig, build_head, select_pooling
@@ -49,10 +50,14 @@ def test_the_embedding_is_the_mean_of_the_feature_map(extractor: FeatureExtracto
 def test_every_pooling_is_that_of_the_engines(pooling: str, extractor: FeatureExtractor, pixels: np.ndarray) -> None:
     config = HeadConfig(width=0, pooling=pooling)
     head = build_head(config.input_size(SIZE), 2, config)
-    embedding = build_network(extractor, head, pooling=pooling)(pixels)["embedding"].numpy()
-    pooled = keras.Model(extractor.features.input, pooled_outputs(extractor.features.output))(pixels)[1].numpy()
+    lungs = np.random.default_rng(2).uniform(0, 1, (2, 28, 28)).astype(np.float32)
+    lungs[1] = 0  # none at all
+    shown = (pixels, lungs) if pooling == "lungs" else pixels
+    embedding = build_network(extractor, head, pooling=pooling)(shown)["embedding"].numpy()
+    outputs = keras.Model(extractor.features.input, pooled_outputs(extractor.features.output))(pixels)
+    feature_map, pooled = (output.numpy() for output in outputs)
     assert embedding.shape == (2, config.input_size(SIZE))
-    assert np.allclose(embedding, select_pooling(pooled, pooling), atol=1e-5)
+    assert np.allclose(embedding, select_pooling(pooled_rows(pooled, feature_map, lungs), pooling), atol=1e-5)
 
 
 def test_the_statistics_of_the_backbone_stay_when_it_is_called_for_training(

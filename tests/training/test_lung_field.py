@@ -37,7 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def trained_on_lungs(workshop: Workshop, folder: Path) -> str:
-    ran = workshop.train(folder, "lungs", "--field", "lungs", "--pooling", "middle", "--patient-regex", PATIENTS)
+    ran = workshop.train(folder, "lungs", "--field", "lungs", "--pooling", "lungs", "--patient-regex", PATIENTS)
     assert ran.status == 0, ran.err
     assert "Finding the lungs" in ran.out
     return "lungs"
@@ -68,7 +68,7 @@ def test_films_without_lungs_are_set_aside_and_a_class_of_them_is_refused(
 
 def test_a_second_run_looks_for_no_lungs_again(workshop: Workshop, folder: Path, trained_on_lungs: str) -> None:
     before = workshop.shards()
-    options = ("--field", "lungs", "--pooling", "middle", "--patient-regex", PATIENTS)
+    options = ("--field", "lungs", "--pooling", "lungs", "--patient-regex", PATIENTS)
     assert workshop.train(folder, f"{trained_on_lungs}_again", *options).status == 0
     assert workshop.shards() == before
 

@@ -96,7 +96,7 @@ def fine_tune(
         shown = partial(film_of, root, lungs=lungs, views=numbers, augmentation=augmentation, seed=seed)
         films = [(shown(entries[index], label=int(labels[index])), numbers) for index in indices]
         per_batch = max(1, _FILMS_PER_BATCH // len(numbers))
-        return FilmViews(films, size=size, config=augmentation, seed=seed, films_per_batch=per_batch)
+        return FilmViews(films, size=size, config=augmentation, seed=seed, films_per_batch=per_batch, pooling=pooling)
 
     network = _compiled(build_network(extractor, head, pooling=pooling))
     order = np.random.default_rng(seed).permutation(fit)

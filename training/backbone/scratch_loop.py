@@ -25,7 +25,7 @@ class ScratchLoop:
     """Trains a network, logits from films; where `state` holds epochs of the same training, it goes on after them.
 
     Args:
-        network: pixels `(n, size, size, 1)` → logits `(n, classes)`.
+        network: pixels `(n, size, size, 1)`, and lungs where the head pools over them → logits `(n, classes)`.
         learnt, watched: the films to learn from, and those whose loss stops the training.
         config: of the run, with `scratch`.
         state: the file.
@@ -122,10 +122,11 @@ class ScratchLoop:
     def _batches(self, films: Sequence[Film], numbers: Sequence[int]) -> FilmViews:
         return FilmViews(
             [(film, numbers) for film in films],
-            size=self._network.input_shape[1],
+            size=self._network.inputs[0].shape[1],
             config=self._config.augmentation,
             seed=self._config.seed,
             films_per_batch=self._batch_size,
+            pooling=self._config.head.pooling,
         )
 
     def _write(self) -> None:

@@ -16,8 +16,9 @@ from models.backbones.table import Backbone
 from models.engines.engine import Engine
 from models.system.files import atomic_path
 
-# Raised when what happens to pixels before the backbone changes, so that older embeddings are not taken for new ones.
-_PREPROCESSING_VERSION: Final = 2
+# Raised when what happens to pixels before the backbone, or to maps behind it, changes, so that older embeddings are not
+# taken for new ones.
+_PREPROCESSING_VERSION: Final = 3
 
 # What Python's reader of archives raises on damaged ones; RuntimeError, where a bit says "encrypted" or "newer version".
 _DAMAGE: Final = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.lungs.box import Box
-from models.lungs.field import cut, field_box, field_mask, stretch_levels, stretched
+from models.lungs.field import cut, field_box, field_mask, map_in, softened, stretch_levels, stretched
 from models.lungs.search import FoundLungs
 
 RIM: Final = 1 / 8
@@ -21,12 +21,14 @@ class Canvas:
 
     Attributes:
         pixels: `(side, side)` float32 in 0–255; what lies beyond the film repeats its edge.
-        mask: `(side, side)`, how much of each pixel is lung, with soft edges.
+        mask: `(side, side)`, how much of each pixel is lung, a little grown and with soft edges: what is exchanged.
+        lungs: `(side, side)`, how much of each pixel is lung: what a head pools over.
         size: of the field in its middle, in pixels.
     """
 
     pixels: NDArray[np.float32]
     mask: NDArray[np.float32]
+    lungs: NDArray[np.float32]
     size: int
 
     def inner(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -44,7 +46,8 @@ def film_canvas(pixels: NDArray[np.uint8], lungs: FoundLungs, size: int) -> Canv
     grey = _cut_beyond(pixels, wanted, size + 2 * rim)
     levels = stretch_levels(grey[rim : rim + size, rim : rim + size])
     mask = field_mask(lungs.map, lungs.frame, wanted, size + 2 * rim)
-    return Canvas(stretched(grey, *levels), mask, size)
+    weights = softened(map_in(lungs.map, lungs.frame, wanted, size + 2 * rim))
+    return Canvas(stretched(grey, *levels), mask, weights, size)
 
 
 def _cut_beyond(pixels: NDArray[np.uint8], wanted: tuple[float, float, float, float], side: int) -> NDArray[np.float32]:

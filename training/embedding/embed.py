@@ -10,13 +10,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.backbones.pooling import POOLED
+from models.backbones.pooling import POOLED, pooled_rows
 from models.engines.engine import Engine
 from training.config import AugmentationConfig
 from training.data.manifest import Entry
 from training.embedding.cache import EmbeddingCache
 from training.embedding.folder_lungs import FolderLungs, film_of
-from training.embedding.views import Film, View, batched, film_views
+from training.embedding.views import Film, View, Views, batched, film_views
 
 _VIEWS_PER_BATCH: Final = 32
 _BATCHES_AHEAD: Final = 3
@@ -46,12 +46,12 @@ def embed(
         lungs: where the lungs of the films are; None: the whole film is shown.
     """
     wanted: Sequence[View] = range(views + 1) if isinstance(views, int) else views
-    rows = {sha256: row for row, sha256 in enumerate(dict.fromkeys(entry.sha256 for entry in entries))}
+    row_of = {sha256: row for row, sha256 in enumerate(dict.fromkeys(entry.sha256 for entry in entries))}
     films = _films(root, entries, lungs, wanted, augmentation, seed)
     keys = _keys(films, wanted, augmentation, seed)
     poolings = 1 if mean_only else len(POOLED)
-    found = np.empty((len(rows), len(wanted), poolings, engine.backbone.embedding_size), dtype=np.float32)
-    places = {key: (rows[sha256], place) for (sha256, place), key in keys.items()}
+    found = np.empty((len(row_of), len(wanted), poolings, engine.backbone.embedding_size), dtype=np.float32)
+    places = {key: (row_of[sha256], place) for (sha256, place), key in keys.items()}
     missing = set(places)
     for key, embedding in cache.read(places):
         found[places[key]] = embedding[:poolings]
@@ -63,14 +63,16 @@ def embed(
     ]
     coming = iter([key for key in keys.values() if key in missing])
     with _ShardWriter(cache) as writer:
-        for pixels in prepared_views(work, augmentation=augmentation, seed=seed, size=engine.backbone.input_size):
-            embeddings = {next(coming): embedding for embedding in engine.run(pixels).pooled}
+        for shown in prepared_views(work, augmentation=augmentation, seed=seed, size=engine.backbone.input_size):
+            seen = engine.run(shown.pixels)
+            rows = pooled_rows(seen.pooled, seen.feature_map, shown.lungs)
+            embeddings = {next(coming): embedding for embedding in rows}
             for key, embedding in embeddings.items():
                 found[places[key]] = embedding[:poolings]
             writer.add(embeddings)
             if progress is not None:
                 progress(writer.come, len(missing))
-    return found if len(rows) == len(entries) else found[[rows[entry.sha256] for entry in entries]]
+    return found if len(row_of) == len(entries) else found[[row_of[entry.sha256] for entry in entries]]
 
 
 def _keys(
@@ -105,15 +107,16 @@ def _films(
 
 def prepared_views(
     films: Sequence[tuple[Film, Sequence[View]]], *, augmentation: AugmentationConfig, seed: int, size: int
-) -> Iterator[NDArray[np.float32]]:
+) -> Iterator[Views]:
     """Batches of views in order; the next ones are decoded and augmented on all cores while the backbone is at work."""
 
-    def prepare(batch: Iterable[tuple[Film, Sequence[View]]]) -> NDArray[np.float32]:
-        views = [film_views(film, numbers, config=augmentation, seed=seed, size=size) for film, numbers in batch]
-        return np.concatenate(views)
+    def prepare(batch: Iterable[tuple[Film, Sequence[View]]]) -> Views:
+        return Views.joined(
+            [film_views(film, numbers, config=augmentation, seed=seed, size=size) for film, numbers in batch]
+        )
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        coming: deque[Future[NDArray[np.float32]]] = deque()
+        coming: deque[Future[Views]] = deque()
         try:
             for batch in batched(films, views=_VIEWS_PER_BATCH):
                 coming.append(pool.submit(prepare, batch))

@@ -33,7 +33,7 @@ _FILMS_AT_ONCE: Final = 16
 _READERS: Final = 2
 _SHARD: Final = 512
 _FIELD_FORM: Final = 2  # raised when films are cut to their lungs otherwise than before
-_FORM: Final = 2  # raised when something else is found on them
+_FORM: Final = 3  # raised when something else is found on them
 _CODES: Final = ("no_lungs", "turned", "inverted", "lungs_cut_off")
 _LENGTH: Final = 1 + 4 + 4 + PLACES**2 + CHANNELS
 

@@ -9,12 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from models.backbones.pooling import WEIGHT_PLACES
 from models.films.network_input import network_input
 from models.films.radiograph import read_radiograph
 from models.films.refusal import RefusedError
@@ -66,10 +67,26 @@ class Film(NamedTuple):
         return f"{name}:{self.donors[view].sha256[:16]}" if view in self.donors else name
 
 
-def film_views(
-    film: Film, views: Sequence[View], *, config: AugmentationConfig, seed: int, size: int
-) -> NDArray[np.float32]:
-    """Decode a film once and give its views, `(views, size, size, 1)` in 0–255; view 0 is the film as it is judged.
+class Views(NamedTuple):
+    """Some views of films.
+
+    Attributes:
+        pixels: `(n, size, size, 1)` float32 in 0–255.
+        lungs: `(n, 28, 28)` in [0, 1], how much of each place of them is lung; None where whole films are shown.
+    """
+
+    pixels: NDArray[np.float32]
+    lungs: NDArray[np.float32] | None
+
+    @classmethod
+    def joined(cls, parts: "Sequence[Views]") -> "Views":
+        """Those of several films in one; all show lungs, or none does."""
+        lungs = [part.lungs for part in parts if part.lungs is not None]
+        return cls(np.concatenate([part.pixels for part in parts]), np.concatenate(lungs) if lungs else None)
+
+
+def film_views(film: Film, views: Sequence[View], *, config: AugmentationConfig, seed: int, size: int) -> Views:
+    """Decode a film once and give its views; view 0 is the film as it is judged.
 
     Raises:
         OSError: where the film can no longer be read.
@@ -77,9 +94,11 @@ def film_views(
     pixels = _read(film)
     if film.lungs is None:
         plain = network_input(pixels, size)
-        return np.stack([_view_of_film(film, plain, view, config, seed) for view in views])
-    plain, canvas = lung_field(pixels, film.lungs.judged, size), film_canvas(pixels, film.lungs, size)
-    return np.stack([plain if view == 0 else _view_of_lungs(film, canvas, view, config, seed) for view in views])
+        return Views(np.stack([_view_of_film(film, plain, view, config, seed) for view in views]), None)
+    shown = film.lungs.weights, film_canvas(pixels, film.lungs, size)
+    judged = lung_field(pixels, film.lungs.judged, size)
+    pairs = [(judged, shown[0]) if view == 0 else _view_of_lungs(film, *shown, view, config, seed) for view in views]
+    return Views(*(np.stack(part) for part in zip(*pairs, strict=True)))
 
 
 def _read(film: Film) -> NDArray[np.uint8]:
@@ -104,9 +123,12 @@ def _view_of_film(
 
 
 def _view_of_lungs(
-    film: Film, canvas: Canvas, view: View, config: AugmentationConfig, seed: int
-) -> NDArray[np.float32]:
-    """A probe, or an augmented view, of the lungs; on another film's surroundings where there is a donor."""
+    film: Film, weights: NDArray[np.float32], canvas: Canvas, view: View, config: AugmentationConfig, seed: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """A probe, or an augmented view, of the lungs; on another film's surroundings where there is a donor.
+
+    And how much of each of its places is lung; `weights` is that of the plain film.
+    """
     pixels, size = canvas.pixels, canvas.size
     if (donor := film.donors.get(view)) is not None and donor.lungs is not None:
         other = film_canvas(_read(donor), donor.lungs, size)
@@ -114,29 +136,35 @@ def _view_of_lungs(
     if view is Probe.SURROUNDINGS:
         pixels = blank_lungs(pixels, canvas.mask)
     if isinstance(view, Probe):
-        return canvas.inner(pixels)[..., None]
+        return canvas.inner(pixels)[..., None], weights
     draw = _draws(film, view, seed)
     if draw.random() < config.reduction:
         pixels = reduce_film(pixels, draw)
-    return augment(pixels[..., None], config, draw, size=size)
+    warp = _draw_warp(config, draw, size)
+    shown = _toned(_warped(np.rint(pixels).astype(np.uint8), warp, size), config, draw)
+    lungs = cv2.resize(_warped(canvas.lungs, warp, size), (WEIGHT_PLACES, WEIGHT_PLACES), interpolation=cv2.INTER_AREA)
+    return shown, np.asarray(lungs, np.float32)
 
 
-def augment(
-    plain: NDArray[np.float32], config: AugmentationConfig, draw: np.random.Generator, *, size: int | None = None
-) -> NDArray[np.float32]:
-    """Warp, tone and noise: a film `(side, side, 1)` in 0–255 → a view of its middle `(size, size, 1)`, in whole grey levels.
+def augment(plain: NDArray[np.float32], config: AugmentationConfig, draw: np.random.Generator) -> NDArray[np.float32]:
+    """Warp, tone and noise: a film `(size, size, 1)` in 0–255 → a view of it, in whole grey levels.
 
-    The geometry is one transform with one interpolation, so a view is no blurrier than a single rotation makes it. `size` is
-    by default that of the film.
+    The geometry is one transform with one interpolation, so a view is no blurrier than a single rotation makes it.
     """
-    rim = (len(plain) - (size := size or len(plain))) / 2
-    film = cv2.warpAffine(
-        np.rint(plain[..., 0]).astype(np.uint8),
-        _draw_warp(config, draw, size) + np.array([[0, 0, rim], [0, 0, rim]]),
-        (size, size),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderValue=0,
-    )
+    warp = _draw_warp(config, draw, len(plain))
+    return _toned(_warped(np.rint(plain[..., 0]).astype(np.uint8), warp, len(plain)), config, draw)
+
+
+def _warped(picture: NDArray[Any], warp: NDArray[np.float64], size: int) -> NDArray[Any]:
+    """A picture `(side, side)` by a warp of its middle `(size, size)`."""
+    rim = (len(picture) - size) / 2
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    moved = warp + np.array([[0, 0, rim], [0, 0, rim]])
+    return np.asarray(cv2.warpAffine(picture, moved, (size, size), flags=flags, borderValue=0))
+
+
+def _toned(film: NDArray[np.uint8], config: AugmentationConfig, draw: np.random.Generator) -> NDArray[np.float32]:
+    """A film `(size, size)` in another exposure, with noise, and perhaps degraded: `(size, size, 1)`."""
     gamma, contrast, brightness = (
         float(draw.uniform(-limit, limit)) for limit in (config.gamma, config.contrast, config.brightness)
     )

@@ -30,7 +30,7 @@ from training.metrics.weighted import auroc_deviation
 RULE: Final = (
     "of each head the worst of its scores counts: AUROC by patient, by acquisition batch, and with surroundings exchanged; of "
     "the heads within one standard error of the best (and, where lungs are looked for, not above 0.75 by surroundings alone, if "
-    "there are such), the one with the fewest numbers, then with the strongest weight decay"
+    "there are such), the one with the fewest numbers, then one that pools over the lungs, then with the strongest weight decay"
 )
 MOST_BY_SURROUNDINGS: Final = 0.75
 """AUROC of the surroundings alone above which a head goes by them."""
@@ -100,7 +100,7 @@ class Search:
         honest = [trial for trial in self.trials if not trial.goes_by_surroundings] or self.trials
         leader = max(honest, key=lambda trial: trial.score)
         near = [trial for trial in honest if trial.score >= leader.score - leader.deviation]
-        return min(near, key=lambda trial: (_size(trial.candidate), -trial.candidate.training.l2, -trial.score))
+        return min(near, key=_simplicity)
 
     def as_json(self) -> dict[str, Any]:
         """For the report."""
@@ -136,7 +136,8 @@ class Search:
 def search_heads(config: RunConfig, embedded: EmbeddedFilms, folds: Sequence[Split], console: Console) -> Search:
     """Try heads on the folds that the chosen one will be judged by, and on acquisition batches."""
     usual = Candidate(config.head, config.head_training)
-    poolings = [usual._replace(head=replace(usual.head, pooling=pooling)) for pooling in POOLINGS]
+    fitting = [pooling for pooling in POOLINGS if pooling != "lungs" or config.field == "lungs"]
+    poolings = [usual._replace(head=replace(usual.head, pooling=pooling)) for pooling in fitting]
     trier = _Trier(config.seed, embedded, folds)
     with progress_bar(console, "Trying heads") as advance:
         count = len(poolings) + len(_variations(usual)) + len(_with_hidden_units(usual))
@@ -262,6 +263,8 @@ def _auroc(truth: NDArray[np.int64], logits: NDArray[np.float32]) -> float:
     return float(roc_auc_score(truth, softmax(logits.astype(np.float64)), multi_class="ovr"))
 
 
-def _size(candidate: Candidate) -> int:
-    """What grows with the numbers of the first layer."""
-    return candidate.head.input_size(1) * (candidate.head.width or 1)
+def _simplicity(trial: Trial) -> tuple[float, ...]:
+    """What `RULE` goes by among heads that are equally good, the least first; numbers are those of the first layer."""
+    head, training = trial.candidate
+    numbers = head.input_size(1) * (head.width or 1)
+    return numbers, head.pooling != "lungs", -training.l2, -trial.score

@@ -37,7 +37,7 @@ def write_contact_sheet(config: RunConfig, manifest: Manifest, lungs: FolderLung
     for entry in chosen:
         film = film_of(manifest.root, entry, lungs, views=numbers, augmentation=config.augmentation, seed=config.seed)
         views = film_views(film, numbers, config=config.augmentation, seed=config.seed, size=size)
-        rows.append(list(views[..., 0].astype(np.uint8)))
+        rows.append(list(views.pixels[..., 0].astype(np.uint8)))
     columns = ["plain", *(f"view {number}" for number in numbers[1:])]
     contact_sheet(rows, [entry.label for entry in chosen], path, columns=columns, description=basis)
 

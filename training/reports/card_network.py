@@ -9,7 +9,7 @@ _POOLED: Final = {
     "mean": "mean",
     "max": "maximum",
     "both": "mean and the maximum",
-    "middle": "mean, and the mean over the middle,",
+    "lungs": "mean over the lungs",
 }
 
 _SCORES: Final = {

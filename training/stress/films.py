@@ -25,6 +25,8 @@ LUNGLESS: Final = {
     "centre masked": (centre_masked, "the margin about the lungs"),
 }
 
+_ALL: Final = slice(None)
+
 Show = Callable[[Film, str], Film]
 """Takes a film and its digest, gives a picture of the same size."""
 
@@ -50,6 +52,17 @@ class Sample:
     @property
     def patients(self) -> list[str]:
         return [entry.patient for entry in self.entries]
+
+    def of(self, places: NDArray[np.int64]) -> "Sample":
+        """Some of the films, by their places among these."""
+        films, entries = [self.films[place] for place in places], [self.entries[place] for place in places]
+        return Sample(films, entries, self.places[places], self.truth[places], self.lungs)
+
+    def weights(self, part: slice = _ALL) -> NDArray[np.float32] | None:
+        """How much of each place of some of the films is lung, `(n, 28, 28)`; None where they are shown whole."""
+        if self.lungs is None:
+            return None
+        return np.stack([self.lungs.found[entry.sha256].weights for entry in self.entries[part]])
 
 
 def draw_sample(
@@ -88,7 +101,7 @@ def draw_sample(
             )
     films = []
     for entry in (entries[place] for place in places):
-        plain = film_views(film_of(root, entry, lungs), [0], config=NO_VIEWS, seed=seed, size=size)[0, ..., 0]
+        plain = film_views(film_of(root, entry, lungs), [0], config=NO_VIEWS, seed=seed, size=size).pixels[0, ..., 0]
         films.append(np.rint(plain).astype(np.uint8))
     chosen = np.array(places, dtype=np.int64)
     return Sample(films, [entries[place] for place in places], chosen, truth[chosen], lungs)

@@ -13,11 +13,12 @@ from scipy.ndimage import gaussian_filter
 from scipy.stats import rankdata
 
 from models.backbones.feature_extractor import build_feature_extractor, pooled_outputs
+from models.backbones.pooling import pooled_rows
 from models.bundle import BundleSpec
 from models.engines.engine import Engine
 from models.head import DenseHead, build_head, select_pooling
 from models.heatmap import head_heatmap
-from training.stress.corruptions import Film
+from training.stress.films import Sample
 from training.stress.robustness import Finding, sanity_finding
 
 Maps = NDArray[np.float32]
@@ -28,42 +29,38 @@ _RANDOM_HEADS: Final = 5
 
 
 def check_heatmaps(
-    spec: BundleSpec,
-    engine: Engine,
-    heads: Sequence[DenseHead],
-    films: Sequence[Film],
-    patients: Sequence[str],
-    *,
-    seed: int,
+    spec: BundleSpec, engine: Engine, heads: Sequence[DenseHead], sample: Sample, *, seed: int
 ) -> list[Finding]:
     """Compare heatmaps with those of a head, then of a backbone, that was drawn at random.
 
+    Of a head that pools over the lungs it is the maps before they are held to the lungs, which would make all of them alike.
+
     Args:
-        heads: n, the one that judges each film.
-        films: n, uint8 `(size, size)`, at the size of the network's input.
-        patients: of the films.
+        heads: the one that judges each film.
+        sample: the films.
         seed: of what is drawn.
     """
     label = spec.labels.index(spec.positive) if spec.positive else len(spec.labels) - 1
-    pixels = np.stack(films)[..., None].astype(np.float32)
-    maps, pooled = engine.run(pixels)
-    embeddings = select_pooling(pooled, spec.head.pooling)
-    heatmaps = _heatmaps(heads, maps, embeddings, label, spec.head.pooling)
+    pixels, lungs = np.stack(sample.films)[..., None].astype(np.float32), sample.weights()
+    seen = engine.run(pixels)
+    embeddings = select_pooling(pooled_rows(seen.pooled, seen.feature_map, lungs), spec.head.pooling)
+    heatmaps = _heatmaps(heads, seen.feature_map, embeddings, label)
 
     mean, deviation = embeddings.mean(axis=0), np.maximum(embeddings.std(axis=0), 1e-3)
     random_heads = []
     for number in range(_RANDOM_HEADS):
         drawn = DenseHead.of(build_head(embeddings.shape[1], len(spec.labels), spec.head, seed=seed + number))
-        forgetful = [drawn.without_standardisation(mean, deviation)] * len(films)
-        random_heads.append(_heatmaps(forgetful, maps, embeddings, label, spec.head.pooling))
+        forgetful = [drawn.without_standardisation(mean, deviation)] * len(pixels)
+        random_heads.append(_heatmaps(forgetful, seen.feature_map, embeddings, label))
 
     keras.utils.set_random_seed(seed)
     features = build_feature_extractor(engine.backbone, None).features
     maps, pooled = keras.Model(features.input, pooled_outputs(features.output)).predict_on_batch(pixels)
-    random_backbone = _heatmaps(heads, maps, select_pooling(pooled, spec.head.pooling), label, spec.head.pooling)
+    embeddings = select_pooling(pooled_rows(pooled, maps, lungs), spec.head.pooling)
+    random_backbone = _heatmaps(heads, maps, embeddings, label)
     return [
-        compare_heatmaps("head", heatmaps, random_heads, patients),
-        compare_heatmaps("backbone", heatmaps, [random_backbone], patients),
+        compare_heatmaps("head", heatmaps, random_heads, sample.patients),
+        compare_heatmaps("backbone", heatmaps, [random_backbone], sample.patients),
     ]
 
 
@@ -74,11 +71,9 @@ def compare_heatmaps(what: str, heatmaps: Maps, random: Sequence[Maps], patients
     return sanity_finding(what, correlations, similarities, patients)
 
 
-def _heatmaps(
-    heads: Sequence[DenseHead], maps: Maps, embeddings: NDArray[np.float32], label: int, pooling: str
-) -> Maps:
+def _heatmaps(heads: Sequence[DenseHead], maps: Maps, embeddings: NDArray[np.float32], label: int) -> Maps:
     """The product's own heatmaps, `(n, h, w)`, of feature maps `(n, h, w, d)`."""
-    return np.stack([head_heatmap(*one, label, pooling=pooling) for one in zip(heads, maps, embeddings, strict=True)])
+    return np.stack([head_heatmap(*one, label) for one in zip(heads, maps, embeddings, strict=True)])
 
 
 def rank_correlations(maps: Maps, others: Maps) -> NDArray[np.float64]:

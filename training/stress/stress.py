@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
+from models.backbones.pooling import pooled_rows
 from models.backbones.table import get_backbone
 from models.bundle import Bundle, BundleSpec
 from models.engines.engine import Engine
@@ -135,14 +136,23 @@ def judge_pictures(
     for number, (name, show) in enumerate(shown.items()):
         parts = []
         for start in range(0, count, _BATCH):
-            batch = zip(sample.films[start : start + _BATCH], sample.entries[start : start + _BATCH], strict=True)
+            part = slice(start, start + _BATCH)
+            batch = zip(sample.films[part], sample.entries[part], strict=True)
             pixels = np.stack([show(film, entry.sha256) for film, entry in batch])
-            parts.append(engine.run(pixels[..., None].astype(np.float32)).pooled)
+            parts.append(pooled_embeddings(engine, pixels, sample.weights(part)))
             progress(number * count + start + len(pixels), len(shown) * count)
         pooled = np.concatenate(parts)
         logits = judges.logits(select_pooling(pooled, spec.head.pooling))
         judged[name] = _judgement(spec, logits, gate, gate_embeddings(sample, pooled[:, 0]))
     return judged
+
+
+def pooled_embeddings(
+    engine: Engine, films: NDArray[np.uint8], lungs: NDArray[np.float32] | None
+) -> NDArray[np.float32]:
+    """What is pooled, `(n, 3, d)`, of films `(n, size, size)` and how much of each of their places is lung."""
+    seen = engine.run(films[..., None].astype(np.float32))
+    return pooled_rows(seen.pooled, seen.feature_map, lungs)
 
 
 def numbers(sample: Sample, judged: Mapping[str, Judgement], sanity: Sequence[Finding]) -> dict[str, Any]:
@@ -184,14 +194,8 @@ def find_shortcuts(sample: Sample, judged: Mapping[str, Judgement]) -> list[Find
 
 def _check_heatmaps(spec: BundleSpec, engine: Engine, judges: Judges, sample: Sample, seed: int) -> list[Finding]:
     some = np.unique(np.linspace(0, len(sample.films) - 1, _HEATMAPS).astype(np.int64))
-    return check_heatmaps(
-        spec,
-        engine,
-        [judges.heads[judges.of_film[index]] for index in some],
-        [sample.films[index] for index in some],
-        [sample.patients[index] for index in some],
-        seed=seed,
-    )
+    heads = [judges.heads[judges.of_film[index]] for index in some]
+    return check_heatmaps(spec, engine, heads, sample.of(some), seed=seed)
 
 
 def _judgement(

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.backbones.pooling import middle_places
 from models.backbones.table import get_backbone
 from models.backbones.weights import WeightsError, WeightsFile, find_weights
 from models.engines.batching import BATCH_SIZE, SharedEngine
@@ -49,9 +48,7 @@ def test_both_engines_see_the_same(openvino: Engine, pixels: NDArray[np.float32]
     if openvino.precision == "f32":
         assert np.allclose(ours.feature_map, theirs.feature_map, atol=1e-3)
     assert np.allclose(ours.pooled[:, 0], ours.feature_map.mean(axis=(1, 2)), atol=1e-3)
-    middle = np.einsum("nhwd,hw->nd", ours.feature_map, middle_places(*ours.feature_map.shape[1:3]))
-    assert np.allclose(ours.pooled[:, 1], middle, atol=1e-3)
-    assert np.allclose(ours.pooled[:, 2], ours.feature_map.max(axis=(1, 2)), atol=1e-3)
+    assert np.allclose(ours.pooled[:, 1], ours.feature_map.max(axis=(1, 2)), atol=1e-3)
 
 
 @pytest.mark.parametrize("engine", ["keras", "openvino"])

@@ -1,6 +1,6 @@
 """The layers that find and cut the lung field do for each picture of a batch what the product does for one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,11 @@ from models.backbones.weights import find_weights
 from models.films.network_input import network_input
 from models.films.radiograph import Radiograph, read_radiograph
 from models.lungs.box import FINE, WHOLE, Box, lung_box
-from models.lungs.field import cut, field_box, lung_field, stretch_levels, stretched
+from models.lungs.field import cut, field_box, lung_field, lung_weights, stretch_levels, stretched
 from models.lungs.finder import CHANNELS, PLACES, LungFinder, finder_backbone
 from models.lungs.frame import film_frame
 from models.lungs.frame_graph import FilmFrame
-from models.lungs.graph import FieldBox, FieldCut, FilmCut, LungMap, StretchedContrast, lung_field_of
+from models.lungs.graph import FieldBox, FieldCut, FilmCut, LungMap, LungWeights, StretchedContrast, lung_field_of
 from models.predictor import Predictor
 
 SAMPLES = sorted(
@@ -120,6 +120,17 @@ def test_the_box_is_that_of_the_lungs_or_else_of_the_film(lungs: np.ndarray, fra
     assert box == pytest.approx(_edges(field_box(found.placed_in(frame) if found else frame)), abs=1e-6)
 
 
+@pytest.mark.parametrize("frame", [WHOLE, Box(0.2, 0.0, 0.9, 0.7)])
+@pytest.mark.parametrize("field", [WHOLE, Box(0.25, 0.1, 0.7, 0.95)])
+def test_how_much_of_a_field_is_lung_is_what_the_product_says(field: Box, frame: Box) -> None:
+    lungs = _ellipses((0.5, 0.3, 0.3, 0.12), (0.5, 0.7, 0.33, 0.1))
+    edges = [np.array([_edges(box)], np.float32) for box in (frame, field)]
+    [found] = np.asarray(LungWeights()([_one(lungs), *edges]))
+    assert found == pytest.approx(lung_weights(lungs, frame, field), abs=1e-4)
+    assert found.max() == 1
+    assert found.min() == 0
+
+
 @pytest.fixture(scope="module")
 def finder() -> LungFinder:
     return LungFinder.load()
@@ -135,36 +146,38 @@ def test_the_map_is_that_of_the_finder(finder: LungFinder) -> None:
 
 @pytest.fixture(scope="module")
 def parts(finder: LungFinder) -> Callable[[np.ndarray], list[np.ndarray]]:
-    """Of images `(n, H, W, 1)`: the boxes, and the fields."""
+    """Of images `(n, H, W, 1)`: the boxes, the fields, and how much of them is lung."""
     backbone = finder_backbone()
     features = build_feature_extractor(backbone, find_weights(backbone)).features
     image = keras.Input((None, None, 1), dtype="uint8")
-    field = lung_field_of(image, 224, features, finder)
+    field, lungs = lung_field_of(image, 224, features, finder)
     network = keras.Model(image, field)
-    network = keras.Model(image, [network.get_layer("field_box").output, field])
+    network = keras.Model(image, [network.get_layer("field_box").output, field, lungs])
     return lambda images: [np.asarray(output) for output in network(images)]
 
 
-def _assert_alike(box: np.ndarray, field: np.ndarray, film: Radiograph, predictor: Predictor) -> None:
+def _assert_alike(found_in_graph: Sequence[np.ndarray], film: Radiograph, predictor: Predictor) -> None:
+    box, field, lungs = found_in_graph
     [found] = predictor.find_lungs([film.pixels])
     assert found is not None
     assert np.abs(box - _edges(field_box(found.judged))).max() <= 1 / FINE + 1e-6
     difference = np.abs(field - lung_field(film.pixels, found.judged, 224))
     assert np.median(difference) <= 1
     assert (difference <= 2).mean() >= 0.999
+    assert np.abs(lungs - found.weights).max() <= 0.05
+    assert 0.2 < lungs.mean() < 0.8
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
 def test_the_field_of_a_sample_is_the_products(path: Path, parts: Any, lung_predictor: Predictor) -> None:
     film = read_radiograph(path)
-    [[box], [field]] = parts(_one(film.pixels))
-    _assert_alike(box, field, film, lung_predictor)
+    _assert_alike([part[0] for part in parts(_one(film.pixels))], film, lung_predictor)
 
 
 def test_every_image_of_a_batch_has_its_own_field(parts: Any, lung_predictor: Predictor) -> None:
     films = [np.asarray(Image.fromarray(read_radiograph(path).pixels).resize((512, 416))) for path in SAMPLES[:3]]
     moved = [np.ascontiguousarray(film[20 * i :, 30 * i : 430 + 30 * i][:370]) for i, film in enumerate(films)]
-    boxes, fields = parts(np.stack(moved)[..., None])
-    assert len({tuple(box) for box in boxes}) == 3
-    for box, field, film in zip(boxes, fields, moved, strict=True):
-        _assert_alike(box, field, Radiograph(film, "", "PNG", {}), lung_predictor)
+    found = parts(np.stack(moved)[..., None])
+    assert len({tuple(box) for box in found[0]}) == 3
+    for *own, film in zip(*found, moved, strict=True):
+        _assert_alike(own, Radiograph(film, "", "PNG", {}), lung_predictor)

@@ -2,18 +2,21 @@
 
 import hashlib
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from models.films.radiograph import read_radiograph
 from models.lungs.box import WHOLE, Box
 from models.lungs.search import FoundLungs
 from training.config import LUNG_VIEWS, NO_VIEWS
 from training.data.manifest import Entry
 from training.embedding.folder_lungs import FolderLungs, film_of
 from training.embedding.surroundings import blank_lungs, exchange_surroundings
-from training.embedding.views import Probe
+from training.embedding.views import Film, Probe, film_views
 
 FOUND = FoundLungs(WHOLE, np.zeros((28, 28), np.float32), Box(0.1, 0.1, 0.9, 0.9), np.zeros(3, np.float32), None, None)
 
@@ -101,3 +104,33 @@ def test_views_on_other_surroundings_are_kept_under_names_of_their_own(
     assert film.view_name(0, NO_VIEWS, 0) == "plain"
     assert film.view_name(Probe.EXCHANGED, NO_VIEWS, 0).startswith("exchanged:")
     assert film.view_name(Probe.EXCHANGED, NO_VIEWS, 0) != other.view_name(Probe.EXCHANGED, NO_VIEWS, 0)
+
+
+@pytest.fixture
+def bright_lungs(tmp_path: Path) -> Film:
+    """A film that is bright where the finder says that there are lungs, and dark elsewhere."""
+    lung_map = np.zeros((28, 28), np.float32)
+    lung_map[6:22, 5:11] = lung_map[6:22, 16:23] = 1
+    path = tmp_path / "bright.png"
+    Image.fromarray(np.kron(lung_map * 200 + 20, np.ones((20, 16))).astype(np.uint8)).save(path)
+    found = FoundLungs(WHOLE, lung_map, Box(6 / 28, 5 / 28, 22 / 28, 23 / 28), np.zeros(3, np.float32), None, None)
+    return Film(path, read_radiograph(path).sha256, lungs=found)
+
+
+def test_what_is_lung_moves_with_the_view(bright_lungs: Film) -> None:
+    moved = replace(LUNG_VIEWS, rotation=20, shift=0.1, exchange=0, reduction=0, degradation=0, noise=0)
+    pixels, lungs = film_views(bright_lungs, range(8), config=moved, seed=1, size=224)
+    assert lungs is not None
+    assert lungs.shape == (8, 28, 28)
+    small = pixels.reshape(8, 28, 8, 28, 8).mean(axis=(2, 4))
+    for view, weights in zip(small, lungs, strict=True):
+        assert np.corrcoef(view.ravel(), weights.ravel())[0, 1] > 0.95
+    assert np.abs(lungs[1:] - lungs[0]).mean(axis=(1, 2)).min() > 0.01
+
+
+def test_a_probe_keeps_the_lungs_place(bright_lungs: Film) -> None:
+    pixels, lungs = film_views(bright_lungs, [0, Probe.SURROUNDINGS], config=NO_VIEWS, seed=1, size=224)
+    assert lungs is not None
+    np.testing.assert_array_equal(lungs[0], lungs[1])
+    assert pixels[0][lungs[0].repeat(8, 0).repeat(8, 1) == 1].mean() > 200
+    assert pixels[1][lungs[0].repeat(8, 0).repeat(8, 1) == 1].mean() < 50
