@@ -97,7 +97,7 @@ def add_head(parser: argparse.ArgumentParser) -> None:
     )
     fitting = parser.add_argument_group(
         "the head",
-        "Without any of its settings, ten heads are tried, by patient, by acquisition batch and by surroundings, and one\n"
+        "Without any of its settings, some ten heads are tried, by patient, by acquisition batch and by surroundings, and one\n"
         "is taken; the card shows them all. A setting ends the search: what is not given is then as in brackets.",
     )
     fitting.add_argument("--no-search", action="store_true", help="take the usual head, and try no others")

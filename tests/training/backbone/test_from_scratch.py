@@ -7,8 +7,12 @@ import keras
 import numpy as np
 import pytest
 
+from models.backbones.feature_extractor import LungMean
 from models.bundle import BUNDLES_VARIABLE
 from models.films.radiograph import read_radiograph
+from models.head import HeadConfig
+from models.lungs.box import WHOLE
+from models.lungs.search import FoundLungs
 from models.prediction import Prediction
 from models.predictor import Predictor
 from models.system.files import digest
@@ -45,6 +49,23 @@ def loop_of(films: list[Film], state: Path, **training: Any) -> ScratchLoop:
     config = RunConfig(Path(), "tiny", Path(), scratch=scratch, head_training=HeadTraining(label_smoothing=0.1))
     network = keras.Model(pixels, keras.layers.Dense(2)(x))
     return ScratchLoop(network, films[:18], films[18:], config, state=state)
+
+
+def test_a_head_that_pools_over_the_lungs_is_shown_them_in_every_step(shadows: list[Film], tmp_path: Path) -> None:
+    found = FoundLungs(WHOLE, np.eye(28, dtype=np.float32), None, np.zeros(3, np.float32), None, None)
+    films = [film._replace(lungs=found) for film in shadows]
+    keras.utils.set_random_seed(3)
+    pixels, lungs = keras.Input((SIZE, SIZE, 1)), keras.Input((28, 28))
+    x = LungMean()([keras.layers.Conv2D(4, 3)(keras.layers.Rescaling(1 / 64, -2)(pixels)), lungs])
+    scratch = ScratchTraining(epochs=2, batch_size=4, warm_up=1)
+    config = RunConfig(Path(), "tiny", Path(), field="lungs", scratch=scratch, head=HeadConfig(pooling="lungs"))
+    network = keras.Model([pixels, lungs], keras.layers.Dense(2)(x))
+    loop = ScratchLoop(network, films[:18], films[18:], config, state=tmp_path / "state.npz")
+    losses, _ = run(loop)
+    assert np.isfinite(losses).all()
+    (views, weights), labels = loop._watched[0]
+    assert (views.shape, weights.shape, len(labels)) == ((4, SIZE, SIZE, 1), (4, 28, 28), 4)
+    assert weights[0] == pytest.approx(found.weights)
 
 
 def run(loop: ScratchLoop, *, until: int = 99) -> tuple[Any, list[str]]:
