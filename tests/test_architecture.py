@@ -44,6 +44,9 @@ NOT_IN_METRICS = {
 }  # fmt: skip
 
 MOST_FILES = 14
+MOST_LINES = 300
+LONGEST_FUNCTION = 50
+USUAL_FUNCTION = 22  # nine in ten are no longer
 
 
 def imported_modules(source: str, package: str) -> Iterator[tuple[int, str]]:
@@ -141,6 +144,20 @@ def test_no_folder_is_too_full_to_find_something_in(room: str) -> None:
     folders = [path for path in (ROOT / room, *(ROOT / room).glob("*/")) if (path / "__init__.py").is_file()]
     full = {str(path): n for path in folders if (n := len(list(path.glob("*.py")))) > MOST_FILES}
     assert not full, f"A folder holds at most {MOST_FILES} files: divide it by what its files are about"
+
+
+@pytest.mark.parametrize("room", ["app", "benchmarks", "models", "training"])
+def test_functions_and_files_are_short(room: str) -> None:
+    functions: list[int] = []
+    for path in (ROOT / room).rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        assert text.count("\n") <= MOST_LINES, f"{path} is longer than {MOST_LINES} lines: divide it"
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                length = (node.end_lineno or node.lineno) - node.lineno + 1
+                assert length <= LONGEST_FUNCTION, f"{path}: {node.name} has {length} lines: divide it"
+                functions.append(length)
+    assert sorted(functions)[round(0.9 * len(functions))] <= USUAL_FUNCTION
 
 
 @pytest.mark.parametrize("room", ORDER)

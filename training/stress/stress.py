@@ -76,10 +76,8 @@ def stress(
         manifest: of the folder; its test split is drawn from where it has one, else all of it. Where these are the very
             films that the bundle was trained on, each is judged by a head of its cross-validation that has not seen its
             patient.
-        out: a folder; files of an earlier run are replaced.
-        cache: folder of embeddings.
-        sample: how many films, as many of each class.
-        seed: of the sample and of the noise.
+        out, cache: folders; of what is written, where files of an earlier run are replaced, and of embeddings.
+        sample, seed: how many films, as many of each class, and the seed of their choice and of the noise.
         engine: one of `models.engines.load.ENGINES`.
 
     Raises:
@@ -90,9 +88,8 @@ def stress(
     spec, entries = bundle.spec, manifest.select("test") or learnable(manifest)
     seen = (fingerprint := replace(manifest, entries=entries).fingerprint) == spec.data["fingerprint"]
     running = load_engine(get_backbone(spec.backbone.id), backbone_weights(bundle), engine=engine)
-    films = draw_sample(
-        manifest.root, entries, spec.labels, sample, seed=seed, size=running.backbone.input_size, lungs=lungs
-    )
+    size = running.backbone.input_size
+    films = draw_sample(manifest.root, entries, spec.labels, sample, seed=seed, size=size, lungs=lungs)
     own = Judges([load_head(bundle)], np.zeros(len(films.films), dtype=np.int64))
     judges = refit_folds(bundle, manifest, running, cache, console, lungs).of(films.places) if seen else own
     with progress_bar(console, "Stressing") as advance:
@@ -100,13 +97,8 @@ def stress(
     with console.status("Heatmaps of networks that have forgotten …"):
         sanity = _check_heatmaps(spec, running, judges, films, seed)
     with console.status("Intervals and plots …"):
-        report = {
-            **_facts(bundle, films, seen=seen),
-            "data_fingerprint": fingerprint,
-            "patient_source": manifest.patient_source,
-            "seed": seed,
-            **numbers(films, judged, sanity),
-        }
+        of_folder = {"data_fingerprint": fingerprint, "patient_source": manifest.patient_source, "seed": seed}
+        report = {**_facts(bundle, films, seen=seen), **of_folder, **numbers(films, judged, sanity)}
         write_atomically(out / "stress.json", json.dumps(report, indent=2, allow_nan=False) + "\n")
         plots = draw_stress(report, example_rows(films, seed), out)
     show_stress(console, report, [out / "stress.json", *plots])
