@@ -115,9 +115,7 @@ class BundleSpec:
 
     def _check_operating_points(self) -> None:
         if self.positive is not None and (len(self.labels) != 2 or self.positive not in self.labels):
-            raise ValueError(
-                f"positive must be one of two labels, else None. Received: {self.positive!r}, {self.labels}"
-            )
+            raise ValueError(f"positive must be one of two labels, or None. Received: {self.positive!r} {self.labels}")
         if self.positive is not None and self.calibration.prevalence is None:
             raise ValueError("calibration must say the prevalence of the films that it was fitted on. Received: None")
         check_points(self.operating_points, self.default_operating_point, positive=self.positive)

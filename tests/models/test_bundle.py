@@ -248,7 +248,7 @@ def test_points_out_of_order_are_an_error(spec: BundleSpec) -> None:
 
 def test_three_labels_can_have_no_operating_point(spec: BundleSpec) -> None:
     calibration = replace(spec.calibration, bias=(0.0, 0.0, 0.0))
-    with pytest.raises(ValueError, match="positive must be one of two labels, else None"):
+    with pytest.raises(ValueError, match="positive must be one of two labels, or None"):
         replace(spec, labels=("NORMAL", "PNEUMONIA", "OTHER"), calibration=calibration)
 
 

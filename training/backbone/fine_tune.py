@@ -88,9 +88,8 @@ def fine_tune(
     """
     unfreeze(extractor.features, blocks)
     size = extractor.features.input_shape[1]
-    classes = head.output_shape[-1]
     fit, held_out = split
-    weights = dict(enumerate(balanced_weights(labels[fit], classes).tolist()))
+    weights = dict(enumerate(balanced_weights(labels[fit], head.output_shape[-1]).tolist()))
 
     def batches(indices: NDArray[np.int64], numbers: Sequence[int]) -> FilmViews:
         shown = partial(film_of, root, lungs=lungs, views=numbers, augmentation=augmentation, seed=seed)
