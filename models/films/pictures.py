@@ -20,6 +20,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from models.films.png_chunks import without_remarks
 from models.films.refusal import RefusedError
 
 # What Pillow and pydicom raise on broken content. They parse with struct, indexing and attribute access and let the
@@ -49,7 +50,6 @@ _OPENERS: Final[dict[str, Callable[[BytesIO], Any]]] = {
     "BMP": BmpImageFile,
     "WEBP": WebPImageFile,
 }
-_BMP_HEADER_SIZES: Final = frozenset({12, 16, 40, 52, 56, 64, 108, 124})
 _DEPTHS: Final = (8, 10, 12, 14, 16)  # bits a detector or its exporting software delivers
 _ORIENTATION: Final = 0x0112
 _WHITE_IS_ZERO: Final = 0
@@ -92,33 +92,20 @@ def quiet_codecs() -> None:
         warnings.filterwarnings("ignore", category=UserWarning, module=_CODEC_MODULES)
 
 
-def picture_format(content: bytes) -> str | None:
-    """The accepted format that the first bytes announce, or None."""
-    if content.startswith(b"\xff\xd8\xff"):
-        return "JPEG"
-    if content.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "PNG"
-    if content.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
-        return "TIFF"
-    if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
-        return "WEBP"
-    if content.startswith(b"BM") and int.from_bytes(content[14:18], "little") in _BMP_HEADER_SIZES:
-        return "BMP"
-    return None
-
-
 def decode_picture(content: bytes, kind: str, *, max_pixels: int) -> NDArray[np.uint8]:
     """Decode a picture of a known format to `(H, W)` luminance, turned as its EXIF data says.
 
     Args:
         content: the file's bytes.
-        kind: what `picture_format` said of them.
+        kind: what `models.films.formats.picture_format` said of them.
         max_pixels: the largest width times height; more is refused on the header's word, before decoding.
 
     Raises:
         RefusedError: too_large, multi_frame, damaged or unsupported_encoding.
     """
     quiet_codecs()
+    if kind == "PNG":
+        content = without_remarks(content)
     try:
         image = _OPENERS[kind](BytesIO(content))
         if image.width * image.height > max_pixels:
