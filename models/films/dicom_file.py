@@ -1,6 +1,5 @@
 """The elements of a DICOM file, with or without meta information, and the encoding that they really are in (PS3.5, PS3.10)."""
 
-import struct
 from io import BytesIO
 from itertools import islice
 from typing import Any, Final
@@ -65,9 +64,11 @@ def _read_elements(stream: BytesIO, *, explicit: bool, little: bool) -> dict[Any
     try:
         for element in islice(data_element_generator(stream, not explicit, little), _MAX_ELEMENTS + 1):
             if len(found) == _MAX_ELEMENTS or _is_cut_short(element):
+                if PIXEL_DATA in found:
+                    break
                 raise damaged()
             found.setdefault(element.tag, element)
-    except (*DICOM_ERRORS, struct.error):
+    except DICOM_ERRORS:
         if PIXEL_DATA not in found:
             raise
     if not found:
