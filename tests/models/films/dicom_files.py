@@ -1,6 +1,7 @@
 """DICOM files made for the tests: small, synthetic, each with what the test at hand is about."""
 
 import io
+import struct
 import zlib
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -68,6 +69,13 @@ def transcode(source: Path, target: Path, syntax: int) -> None:
     writer.SetFile(reader.GetFile())
     writer.SetImage(change.GetOutput())
     assert writer.Write()
+
+
+def rle(pixels: np.ndarray) -> bytes:
+    """An RLE frame of bytes `(H, W)`, made of runs that repeat nothing (PS3.5, G.3)."""
+    plain = pixels.tobytes()
+    runs = b"".join(bytes([len(run) - 1]) + run for run in (plain[at : at + 128] for at in range(0, len(plain), 128)))
+    return struct.pack("<16L", 1, 64, *[0] * 14) + runs + bytes(len(runs) % 2)
 
 
 def report() -> Dataset:

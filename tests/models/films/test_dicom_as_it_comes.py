@@ -2,7 +2,6 @@
 
 import struct
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -358,23 +357,3 @@ def test_an_odd_number_of_bytes() -> None:
     odd = scene()[:95, :95]
     content = dicom.encode(dicom.dataset(odd))
     np.testing.assert_array_equal(read_radiograph(content).pixels, read_radiograph(content + b"\0").pixels)
-
-
-CASES = Path(__file__).parents[4] / "shared" / "cases"
-LIKE = {
-    "empty_rescale.dcm": "clean12.dcm",
-    "modality_lut_12bit.dcm": "clean12.dcm",
-    "rescale_in_functional_group.dcm": "clean12.dcm",
-    "no_preamble.dcm": "clean12.dcm",
-    "dataset_only_implicit.dcm": "clean12.dcm",
-    "colour_profile_2mb.png": "clean.png",
-}
-
-
-@pytest.mark.parametrize(("name", "clean"), LIKE.items())
-def test_cases_that_went_wrong_are_read_like_the_clean_film(name: str, clean: str) -> None:
-    if not (CASES / name).is_file():
-        pytest.skip("the films on which this was seen are not in the repository")
-    read, expected = (read_radiograph(CASES / one) for one in (name, clean))
-    assert read.notes == ()
-    np.testing.assert_allclose(read.pixels.astype(int), expected.pixels, atol=1)
