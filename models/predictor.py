@@ -124,7 +124,7 @@ class Predictor:
         if lungs is not None:
             finding = lungs.finding or finding
         prediction = self._prediction(self._head.logits(embedding[None])[0], distance, finding)
-        prediction = replace(prediction, embedding=mean)
+        prediction = replace(prediction, embedding=mean.copy())  # of its own: a view would keep all poolings
         if lungs is not None:
             prediction = replace(prediction, field=field_box(lungs.judged), notes=(lungs.note,) if lungs.note else ())
         return self._with_heatmap(prediction, features.feature_map, embedding, lungs) if heatmap else prediction

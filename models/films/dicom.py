@@ -127,13 +127,14 @@ def _luminance(dataset: Dataset, faults: Faults) -> NDArray[np.uint8]:
 def _padding(dataset: Dataset, stored: NDArray[Any]) -> NDArray[np.bool_] | None:
     """Where the detector saw nothing: stored values equal to the padding value or in its range (C.7.5.1.1.2)."""
     try:
-        limits = [*numbers(dataset, "PixelPaddingValue")[:1], *numbers(dataset, "PixelPaddingRangeLimit")[:1]]
+        value, limit = numbers(dataset, "PixelPaddingValue"), numbers(dataset, "PixelPaddingRangeLimit")
+        # Cast as the pixels are: writers state the value unsigned for signed pixels
+        ends = np.array([int(one) for one in (value + limit if value else [])], np.int64).astype(stored.dtype)
     except DICOM_ERRORS:  # a film with a rim is still a film
         return None
-    if "PixelPaddingValue" not in dataset or not limits:
+    if not ends.size:
         return None
-    # Cast as the pixels are: writers state the value unsigned for signed pixels
-    first, last = (op(np.array(limits, np.int64).astype(stored.dtype)) for op in (np.min, np.max))
+    first, last = ends.min(), ends.max()
     mask: NDArray[np.bool_] = (stored >= first) & (stored <= last)
     return mask
 

@@ -11,6 +11,7 @@ from pydicom.filereader import data_element_generator
 
 from models.films.dicom_codecs import check_transfer_syntax, coded_syntax
 from models.films.dicom_header import DICOM_ERRORS, damaged
+from models.films.formats import FIRST_GROUPS
 
 PIXEL_DATA: Final = 0x7FE00010
 
@@ -30,15 +31,15 @@ def read_dataset(content: bytes, start: int) -> Dataset:
     stream = BytesIO(content)
     stream.seek(start)
     meta = _read_meta(stream, content)
-    if stated := meta.get("TransferSyntaxUID"):
-        check_transfer_syntax(str(stated))
+    if stated := str(meta.get("TransferSyntaxUID") or "").strip(" \0"):
+        check_transfer_syntax(stated)
     explicit, little = _encoding(content, stream.tell())
     elements = _read_elements(stream, explicit=explicit, little=little)
     dataset = Dataset(elements)
     dataset.file_meta = meta
     dataset.set_original_encoding(not explicit, little)
     pixels = elements.get(PIXEL_DATA)
-    meta.TransferSyntaxUID = _true_syntax(str(stated or ""), pixels, explicit=explicit, little=little)
+    meta.TransferSyntaxUID = _true_syntax(stated, pixels, explicit=explicit, little=little)
     return dataset
 
 
@@ -51,12 +52,11 @@ def _read_meta(stream: BytesIO, content: bytes) -> FileMetaDataset:
 def _encoding(content: bytes, start: int) -> tuple[bool, bool]:
     """Whether an element states its VR, and whether its numbers are little-endian.
 
-    Some writers state the wrong kind of encoding, some none: the first element tells. Groups have small numbers.
+    Some writers state the wrong kind of encoding, some none: the first element tells.
     """
     vr = content[start + 4 : start + 6]
     explicit = vr.isalpha() and vr.isupper()
-    group = content[start : start + 2]
-    return explicit, int.from_bytes(group, "little") <= int.from_bytes(group, "big")
+    return explicit, int.from_bytes(content[start : start + 2], "big") not in FIRST_GROUPS
 
 
 def _read_elements(stream: BytesIO, *, explicit: bool, little: bool) -> dict[Any, Any]:
@@ -87,7 +87,7 @@ def _is_cut_short(element: Any) -> bool:
 def _true_syntax(stated: str, pixels: Any, *, explicit: bool, little: bool) -> str:
     """The transfer syntax by which pixels can be decoded: that of the elements, or of the compressed frame within them."""
     value = pixels.value if pixels is not None else None
-    if isinstance(value, bytes) and value.startswith(_ITEM) and explicit and little:
+    if isinstance(value, bytes) and value.startswith(_ITEM) and little:
         compressed = stated and uid.UID(stated).is_encapsulated
         return stated if compressed else coded_syntax(value)
     if not explicit:

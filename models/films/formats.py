@@ -9,7 +9,9 @@ from models.films.refusal import RefusedError
 _PREAMBLE: Final = 128  # bytes before the letters DICM (DICOM PS3.10, 7.1)
 _BMP_HEADER_SIZES: Final = frozenset({12, 16, 40, 52, 56, 64, 108, 124})
 
-_FIRST_GROUPS: Final = frozenset({0x0002, 0x0004, 0x0008, 0x0010, 0x0018, 0x0020, 0x0028})
+FIRST_GROUPS: Final = frozenset({0x0002, 0x0004, 0x0008, 0x0010, 0x0018, 0x0020, 0x0028})
+"""Groups of the elements that a DICOM data set may begin with."""
+
 _ELEMENTS_LOOKED_AT: Final = 3
 _UNDEFINED: Final = 0xFFFFFFFF
 _LONG_VRS: Final = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())  # four bytes of length (PS3.5, 7.1.2)
@@ -102,7 +104,7 @@ def _elements_follow(content: bytes, position: int, *, explicit: bool, order: st
             return False
         group, element = struct.unpack_from(f"{order}HH", content, position)
         tag = group << 16 | element
-        if tag <= last or (number == 0 and group not in _FIRST_GROUPS):
+        if tag <= last or (number == 0 and group not in FIRST_GROUPS):
             return False
         size = _element_size(content, position, explicit=explicit, order=order)
         if size is None or (size != _UNDEFINED and position + size > len(content)):
