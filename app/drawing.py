@@ -38,8 +38,8 @@ def reading(prediction: Prediction) -> str:
     verdict = f'<p class="pl-verdict{kind}">{escape(verdict_sentence(prediction))}</p>'
     if prediction.finding:
         verdict += _said(prediction.finding)
-    if prediction.note:
-        verdict += f'<div class="pl-note" role="note"><strong>Note</strong>{_said(prediction.note)}</div>'
+    for note in prediction.notes:
+        verdict += f'<div class="pl-note" role="note"><strong>Note</strong>{_said(note)}</div>'
     if prediction.positive is None:
         return verdict + "".join(_class_bar(prediction, label) for label in prediction.labels)
     probability = prediction.probability(prediction.positive)

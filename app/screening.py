@@ -12,7 +12,7 @@ from PIL import Image
 
 from models.command_line.csv_table import csv_row, write_csv
 from models.films.radiograph import Radiograph, read_radiograph
-from models.films.refusal import Refusal, RefusedError
+from models.films.refusal import Refusal, attempt
 from models.lungs.field import judged_field
 from models.lungs.findings import Finding
 from models.prediction import INDETERMINATE, Prediction
@@ -72,10 +72,12 @@ class Screened:
 
 def screen(predictor: Predictor, name: str, content: bytes, *, mending: tuple[Finding, ...] = ()) -> Screened:
     """Decode one file, mend its findings, and judge it; what cannot be judged gives a refusal, never an error."""
-    try:
-        radiograph = read_radiograph(content)
-    except RefusedError as error:
-        return Screened(name, _digest(content), error.refusal)
+    screened = attempt(lambda: _screen(predictor, name, content, mending))
+    return Screened(name, _digest(content), screened) if isinstance(screened, Refusal) else screened
+
+
+def _screen(predictor: Predictor, name: str, content: bytes, mending: tuple[Finding, ...]) -> Screened:
+    radiograph = read_radiograph(content)
     for finding in mending:
         radiograph = replace(radiograph, pixels=finding.mended(radiograph.pixels))
     outcome = predictor.predict([radiograph], heatmaps=True)[0]

@@ -69,7 +69,7 @@ class Prediction:
         heatmap_label: the label whose score the heatmap explains: the positive one, or the likeliest.
         distance: how far outside the training films the image lies, 1 for a typical one; None for a bundle without a gate.
         finding: why the verdict is withheld (`unlike_training_data`); None where it is given.
-        note: what is to be said of the film although it is judged (`mirrored`); None where nothing is.
+        notes: what is to be said of the film although it is judged (`header_faults`, `mirrored`).
         embedding: `(d,)` float32, what the backbone made of the film; films that look alike to it lie close together.
         field: the part of the film that was judged, and that a heatmap is of; None: all of it.
         attention: share of the heatmap that lies within the lungs, in [0, 1]; None where no lungs were looked for, or no
@@ -89,7 +89,7 @@ class Prediction:
     heatmap_label: str | None = None
     distance: float | None = None
     finding: Refusal | None = None
-    note: Refusal | None = None
+    notes: tuple[Refusal, ...] = ()
     embedding: NDArray[np.float32] | None = None
     field: Box | None = None
     attention: float | None = None

@@ -91,7 +91,8 @@ class Predictor:
         """
         outcomes: list[Prediction | Refusal] = []
         for start in range(0, len(radiographs), BATCH_SIZE):
-            outcomes += self._predict_batch(radiographs[start : start + BATCH_SIZE], heatmaps=heatmaps)
+            batch = radiographs[start : start + BATCH_SIZE]
+            outcomes += map(_with_notes, batch, self._predict_batch(batch, heatmaps=heatmaps))
         return outcomes
 
     def _predict_batch(self, batch: Sequence[Radiograph], *, heatmaps: bool) -> Iterator[Prediction | Refusal]:
@@ -123,9 +124,9 @@ class Predictor:
         if lungs is not None:
             finding = lungs.finding or finding
         prediction = self._prediction(self._head.logits(embedding[None])[0], distance, finding)
-        prediction = replace(prediction, embedding=mean)
+        prediction = replace(prediction, embedding=mean.copy())  # of its own: a view would keep all poolings
         if lungs is not None:
-            prediction = replace(prediction, field=field_box(lungs.judged), note=lungs.note)
+            prediction = replace(prediction, field=field_box(lungs.judged), notes=(lungs.note,) if lungs.note else ())
         return self._with_heatmap(prediction, features.feature_map, embedding, lungs) if heatmap else prediction
 
     def _embedding(self, features: Features, lungs: FoundLungs | None) -> NDArray[np.float32]:
@@ -190,6 +191,13 @@ def _load_group(bundle: Bundle) -> GroupReference | None:
         return GroupReference.load(bundle.group_file)
     except ValueError as error:
         raise BundleError(f"A part of {bundle.spec.name!r} cannot be used: {error}") from error
+
+
+def _with_notes(radiograph: Radiograph, outcome: Prediction | Refusal) -> Prediction | Refusal:
+    """What was found on a film after what was noted when it was read."""
+    if isinstance(outcome, Refusal) or not radiograph.notes:
+        return outcome
+    return replace(outcome, notes=radiograph.notes + outcome.notes)
 
 
 def _hindrance(radiograph: Radiograph, lungs: FoundLungs | None) -> Refusal | None:

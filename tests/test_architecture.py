@@ -133,6 +133,20 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
     assert not import_cycle({**sources("models"), **sources("training"), **sources("app")})
 
 
+def test_one_broad_except_stands_in_the_whole_product() -> None:
+    """`models.films.refusal.attempt`: what nobody foresaw in one file ends no batch. Everywhere else errors are named."""
+    broad = [
+        module
+        for room in FORBIDDEN
+        for module, source in sources(room).items()
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.ExceptHandler)
+        and (node.type is None or {"Exception", "BaseException"} & {ast.unparse(one) for one in ast.walk(node.type)
+                                                                   if isinstance(one, ast.Name)})
+    ]  # fmt: skip
+    assert broad == ["models.films.refusal"]
+
+
 @pytest.mark.parametrize("room", ORDER)
 def test_every_wing_is_named_in_the_order(room: str) -> None:
     folders = {path.parent.name for path in (ROOT / room).glob("*/__init__.py")}

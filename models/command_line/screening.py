@@ -17,7 +17,7 @@ from models.bundle import Bundle, BundleError
 from models.command_line.csv_table import csv_row, write_csv
 from models.engines.batching import BATCH_SIZE
 from models.films.radiograph import Radiograph, read_radiograph
-from models.films.refusal import Refusal, RefusedError
+from models.films.refusal import Refusal, attempt
 from models.heatmap import overlay
 from models.lungs.findings import Finding
 from models.prediction import Prediction, verdict_values
@@ -69,7 +69,7 @@ def predict_paths(
         for file, radiograph, judged in judge_files(predictor, files, heatmaps=heatmaps is not None, upright=upright):
             outcome = _as_asked(judged, operating_point, prevalence)
             if heatmaps and radiograph and isinstance(outcome, Prediction):
-                _write_heatmap(heatmaps, file, radiograph, outcome)
+                outcome = _write_heatmap(heatmaps, file, radiograph, outcome)
             outcomes.append((file, outcome))
             advance(len(outcomes), len(files))
     console = messages if csv == "-" else Console()
@@ -126,7 +126,7 @@ def judge_files(
             following = batches[number + 1] if number + 1 < len(batches) else []
             coming = [readers.submit(_read, file) for file in following]
             films = [film for film in read if isinstance(film, Radiograph)]
-            predictions = iter(predictor.predict(films, heatmaps=heatmaps))
+            predictions = iter(_judge(predictor, films, heatmaps=heatmaps))
             for file, film in zip(batch, read, strict=True):
                 if not isinstance(film, Radiograph):
                     yield file, None, film
@@ -134,23 +134,38 @@ def judge_files(
                 outcome = next(predictions)
                 if upright and isinstance(outcome, Finding) and outcome.mendable:
                     film = replace(film, pixels=outcome.mended(film.pixels))
-                    outcome = predictor.predict([film], heatmaps=heatmaps)[0]
+                    outcome = _judge_one(predictor, film, heatmaps=heatmaps)
                 yield file, film, outcome
 
 
 def _read(path: Path) -> Radiograph | Refusal:
-    try:
-        return read_radiograph(path)
-    except RefusedError as error:
-        return error.refusal
+    return attempt(lambda: read_radiograph(path))
 
 
-def _write_heatmap(folder: Path, file: Path, radiograph: Radiograph, prediction: Prediction) -> None:
-    if prediction.heatmap is None:
-        return
+def _judge(predictor: Predictor, films: Sequence[Radiograph], *, heatmaps: bool) -> Sequence[Outcome]:
+    """Judge films together or, where one of them makes that fail, each by itself."""
+    outcomes = attempt(
+        lambda: predictor.predict(films, heatmaps=heatmaps),
+        otherwise=lambda: [_judge_one(predictor, film, heatmaps=heatmaps) for film in films],
+    )
+    return [outcomes] * len(films) if isinstance(outcomes, Refusal) else outcomes
+
+
+def _judge_one(predictor: Predictor, film: Radiograph, *, heatmaps: bool) -> Outcome:
+    return attempt(lambda: predictor.predict([film], heatmaps=heatmaps)[0])
+
+
+def _write_heatmap(folder: Path, file: Path, radiograph: Radiograph, prediction: Prediction) -> Outcome:
+    """Draw and save one heatmap; the outcome of a film of which none can be drawn is why."""
+    if (heatmap := prediction.heatmap) is None:
+        return prediction
+    picture = attempt(lambda: overlay(radiograph.pixels, heatmap, field=prediction.field))
+    if isinstance(picture, Refusal):
+        return picture
     # A name may have 255 bytes, and a letter up to four.
     with atomic_path(folder / f"{file.stem[:50]}-{radiograph.sha256[:8]}.png") as temporary:
-        overlay(radiograph.pixels, prediction.heatmap, field=prediction.field).save(temporary)
+        picture.save(temporary)
+    return prediction
 
 
 def _show(console: Console, bundle: Bundle, outcomes: Sequence[tuple[Path, Outcome]]) -> None:
@@ -172,7 +187,7 @@ def _show(console: Console, bundle: Bundle, outcomes: Sequence[tuple[Path, Outco
     console.print(f"{spec.name}: " + ", ".join(f"{count} {name}" for name, count in counts.most_common()), markup=False)
     _show_values(console, outcomes)
     for file, outcome in outcomes:
-        for said in (outcome,) if isinstance(outcome, Refusal) else (outcome.finding, outcome.note):
+        for said in (outcome,) if isinstance(outcome, Refusal) else (outcome.finding, *outcome.notes):
             if said:
                 console.print(f"{_printable(file)}: {said.sentence}", style="yellow", markup=False)
 

@@ -4,21 +4,18 @@ import itertools
 import os
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from threading import Lock
 from typing import Any, Final
 
+import numpy as np
 from numpy.typing import NDArray
 from pydicom import uid
 from pydicom.dataset import Dataset
-from pydicom.encaps import get_frame
-from pydicom.errors import BytesLengthException
+from pydicom.encaps import generate_fragments, get_frame
 from pydicom.pixels import get_decoder, pixel_array
 
-from models.films.pictures import CODEC_ERRORS
-from models.films.refusal import RefusedError
-
-DICOM_ERRORS: Final = (*CODEC_ERRORS, BytesLengthException)  # what broken content makes pydicom and its codecs raise
+from models.films.dicom_header import Faults, damaged, unsupported
 
 # Transfer syntax → pydicom's decoding plugin ("": not compressed). What is not here is refused by the file
 # meta information alone: the deflated syntax, for one, would be inflated without a limit just to read its header.
@@ -36,6 +33,13 @@ _DECODERS: Final[dict[str, str]] = {
     uid.JPEG2000Lossless: "pillow",
     uid.JPEG2000: "pillow",
 }
+_JPEG_SYNTAXES: Final[dict[int, str]] = {  # by the marker of the frame header; all others are baseline
+    0xFFC1: uid.JPEGExtended12Bit,
+    0xFFC3: uid.JPEGLosslessSV1,
+    0xFFF7: uid.JPEGLSLossless,
+}
+_JPEG_START: Final = b"\xff\xd8\xff"
+_J2K_START: Final = b"\xff\x4f\xff\x51"
 _JP2_SIGNATURE: Final = b"\0\0\0\x0cjP  "
 _STDERR: Final = 2
 _STDERR_LOCK: Final = Lock()
@@ -54,22 +58,80 @@ def check_transfer_syntax(syntax: str) -> None:
         raise unsupported("A codec for this DICOM file is missing from this installation")
 
 
-def stored_values(dataset: Dataset) -> NDArray[Any]:
-    """The one frame as it is stored: `(H, W)` integers, or `(H, W, 3)` with YBR already turned into RGB."""
+def coded_syntax(pixels: bytes) -> str:
+    """The transfer syntax of encapsulated pixels of which none is stated, or a wrong one, by how their first frame begins."""
+    frame = _fragments(pixels)[0]
+    if frame.startswith((_JP2_SIGNATURE, b"\xff\x4f")):
+        return str(uid.JPEG2000)
+    if frame.startswith(_JPEG_START):
+        return _JPEG_SYNTAXES.get(_frame_header(frame)[0], uid.JPEGBaseline8Bit)
+    return str(uid.RLELossless)
+
+
+def count_frames(dataset: Dataset) -> int:
+    """How many whole frames the pixels hold, whatever the header says of their number."""
+    pixels, syntax = dataset.PixelData, dataset.file_meta.TransferSyntaxUID
+    if _DECODERS[syntax]:
+        fragments = _fragments(pixels)
+        if syntax == uid.RLELossless:  # one fragment is one frame (PS3.5, A.4.2)
+            return len(fragments)
+        return sum(fragment.startswith((_JP2_SIGNATURE, _J2K_START, _JPEG_START)) for fragment in fragments)
+    bits = int(dataset.Rows) * int(dataset.Columns) * int(dataset.SamplesPerPixel) * int(dataset.BitsAllocated)
+    if dataset.PhotometricInterpretation == "YBR_FULL_422":  # two of three samples are there
+        bits = bits * 2 // 3
+    return len(pixels) * 8 // bits
+
+
+def _fragments(pixels: bytes) -> list[bytes]:
+    """The fragments of encapsulated pixels, without the table of offsets before them."""
+    fragments = list(generate_fragments(pixels))[1:]
+    if not fragments:
+        raise ValueError("Encapsulated pixels must hold a fragment or more. Received: none")
+    return fragments
+
+
+def stored_values(dataset: Dataset, faults: Faults) -> NDArray[Any]:
+    """The one frame as it is stored: `(H, W)` integers, or `(H, W, 3)` with YBR already turned into RGB.
+
+    Of bits beyond those that are stored, such as an overlay's, nothing is left.
+    """
     syntax = dataset.file_meta.TransferSyntaxUID
     if syntax == uid.JPEGExtended12Bit and int(dataset.BitsStored) > 8:
         raise unsupported("The DICOM file is a 12-bit lossy JPEG")
     plugin = _DECODERS[syntax]
     if plugin:
         _check_frame(get_frame(dataset.PixelData, 0, number_of_frames=1), dataset)
-    if plugin != "gdcm":
-        values: NDArray[Any] = pixel_array(dataset, decoding_plugin=plugin)
-        return values
-    with _heard_on_stderr() as complaints:
-        values = pixel_array(dataset, decoding_plugin=plugin)
+    listening: AbstractContextManager[list[bytes]] = _heard_on_stderr() if plugin == "gdcm" else nullcontext([])
+    with listening as complaints:
+        values: NDArray[Any] = pixel_array(dataset, decoding_plugin=plugin, correct_unused_bits=False)
     if complaints:
         raise damaged()
+    return _used_bits(values, dataset, faults)
+
+
+def _used_bits(values: NDArray[Any], dataset: Dataset, faults: Faults) -> NDArray[Any]:
+    """Values of those bits alone that the header calls stored, with their sign (PS3.5, 8.1.1).
+
+    An overlay in the bits above makes a film rougher, and goes. Where the film becomes rougher without them, they are its own:
+    the header has it wrong.
+    """
+    bits, stored = values.dtype.itemsize * 8, int(dataset.BitsStored)
+    unsigned = values.view(f"u{values.dtype.itemsize}") if values.dtype.kind in "iu" else None
+    if unsigned is None or stored >= bits or not (unsigned >> stored).any():
+        return values
+    pushed = int(dataset.HighBit) + 1 - stored
+    if 0 < pushed <= bits - stored:  # as old writers do
+        values = (unsigned >> pushed).view(values.dtype)
+    kept = (values << (bits - stored)) >> (bits - stored)
+    if _roughness(kept) <= _roughness(values):
+        return kept
+    faults.add(f"that {stored} bits are stored")
     return values
+
+
+def _roughness(values: NDArray[Any]) -> float:
+    """The mean step from a pixel to the one beside it."""
+    return float(np.abs(np.diff(values.astype(np.float32), axis=1)).mean()) if values.shape[1] > 1 else 0.0
 
 
 @contextmanager
@@ -122,16 +184,22 @@ def _coded_size(frame: bytes) -> tuple[int, int]:
     """Rows and columns that a JPEG, JPEG-LS or JPEG 2000 stream itself declares; an error where it is neither."""
     if frame.startswith((_JP2_SIGNATURE, b"\xff\x4f")):  # JPEG 2000, SIZ segment (ISO/IEC 15444-1, A.5.1)
         start = _codestream_start(frame)
-        if frame[start : start + 4] != b"\xff\x4f\xff\x51":
+        if frame[start : start + 4] != _J2K_START:
             raise ValueError("A JPEG 2000 stream must begin with the markers SOC and SIZ.")
         right, bottom, left, top = struct.unpack_from(">4L", frame, start + 8)
         return bottom - top, right - left
+    position = _frame_header(frame)[1]
+    rows, columns = struct.unpack_from(">HH", frame, position + 5)
+    return rows, columns
+
+
+def _frame_header(frame: bytes) -> tuple[int, int]:
+    """Marker and place of a JPEG stream's frame header (ISO/IEC 10918-1, B.1.1.3), from segment to segment."""
     position = 2
-    while True:  # JPEG (ISO/IEC 10918-1, B.1.1.3): from segment to segment up to the frame header
+    while True:
         marker, length = struct.unpack_from(">HH", frame, position)
         if marker == 0xFFF7 or (0xFFC0 <= marker <= 0xFFCF and marker not in (0xFFC4, 0xFFC8, 0xFFCC)):
-            rows, columns = struct.unpack_from(">HH", frame, position + 5)
-            return rows, columns
+            return marker, position
         if marker == 0xFFFF:  # a fill byte
             position += 1
         elif 0xFFC0 <= marker <= 0xFFFE and length >= 2:
@@ -166,13 +234,3 @@ def _longest_rle_segment(frame: bytes, limit: int) -> int:
             unfolded += code + 1 if code < 128 else (257 - code) % 129
         longest = max(longest, unfolded)
     return longest
-
-
-def damaged() -> RefusedError:
-    return RefusedError("damaged", "This DICOM file is cut short or broken. Export the radiograph again.")
-
-
-def unsupported(what: str) -> RefusedError:
-    return RefusedError(
-        "unsupported_encoding", f"{what}. Export the radiograph uncompressed or as JPEG 2000, in greyscale."
-    )

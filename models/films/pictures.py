@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, _imaging
+from PIL import Image, ImageChops, _imaging
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.JpegImagePlugin import jpeg_factory
 from PIL.MpoImagePlugin import MpoImageFile
@@ -20,6 +20,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from models.films.png_chunks import without_remarks
 from models.films.refusal import RefusedError
 
 # What Pillow and pydicom raise on broken content. They parse with struct, indexing and attribute access and let the
@@ -49,11 +50,13 @@ _OPENERS: Final[dict[str, Callable[[BytesIO], Any]]] = {
     "BMP": BmpImageFile,
     "WEBP": WebPImageFile,
 }
-_BMP_HEADER_SIZES: Final = frozenset({12, 16, 40, 52, 56, 64, 108, 124})
 _DEPTHS: Final = (8, 10, 12, 14, 16)  # bits a detector or its exporting software delivers
+_ROWS: Final = 256  # that are copied or stretched at a time
 _ORIENTATION: Final = 0x0112
 _WHITE_IS_ZERO: Final = 0
 _PHOTOMETRIC: Final = 262
+# Formats and modes whose decoding or conversion holds so many times the memory of others, which is six bytes a pixel.
+_COSTLY: Final = {"WEBP": 3, "F": 2, "I": 2, "CMYK": 2, "YCbCr": 2}
 _TURNS: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -92,37 +95,26 @@ def quiet_codecs() -> None:
         warnings.filterwarnings("ignore", category=UserWarning, module=_CODEC_MODULES)
 
 
-def picture_format(content: bytes) -> str | None:
-    """The accepted format that the first bytes announce, or None."""
-    if content.startswith(b"\xff\xd8\xff"):
-        return "JPEG"
-    if content.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "PNG"
-    if content.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
-        return "TIFF"
-    if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
-        return "WEBP"
-    if content.startswith(b"BM") and int.from_bytes(content[14:18], "little") in _BMP_HEADER_SIZES:
-        return "BMP"
-    return None
-
-
 def decode_picture(content: bytes, kind: str, *, max_pixels: int) -> NDArray[np.uint8]:
     """Decode a picture of a known format to `(H, W)` luminance, turned as its EXIF data says.
 
     Args:
         content: the file's bytes.
-        kind: what `picture_format` said of them.
-        max_pixels: the largest width times height; more is refused on the header's word, before decoding.
+        kind: what `models.films.formats.picture_format` said of them.
+        max_pixels: the largest width times height, and a part of it for what takes more memory a pixel (`_COSTLY`); more is
+            refused on the header's word, before decoding.
 
     Raises:
         RefusedError: too_large, multi_frame, damaged or unsupported_encoding.
     """
     quiet_codecs()
+    if kind == "PNG":
+        content = without_remarks(content)
     try:
         image = _OPENERS[kind](BytesIO(content))
-        if image.width * image.height > max_pixels:
-            raise too_many_pixels(image.width, image.height, max_pixels)
+        limit = max_pixels // _COSTLY.get(kind, _COSTLY.get(image.mode, 1))
+        if image.width * image.height > limit:
+            raise too_many_pixels(image.width, image.height, limit)
         if _has_more_frames(image):
             raise RefusedError(
                 "multi_frame", "The file holds several pictures. Save the one radiograph as a file of its own."
@@ -160,16 +152,23 @@ def stretch(values: NDArray[Any], *, outside: NDArray[np.bool_] | None = None) -
     inside = np.isfinite(values)
     if outside is not None:
         inside &= ~outside
+    result = np.zeros(values.shape, np.uint8)
     if not inside.any():
-        return np.zeros(values.shape, np.uint8)
+        return result
     seen = values if inside.all() else values[inside]
     low, high = seen.min(), seen.max()
+    del seen
     with np.errstate(all="ignore"):
         span = float(high) - float(low)
-        scaled = np.subtract(values, low, dtype=np.float32 if values.dtype.itemsize <= 2 else np.float64)
-        scaled *= 255.0 / span if 0 < span < np.inf else 0.0
-        scaled[~inside] = 0.0
-        return np.rint(scaled).astype(np.uint8)
+        factor = 255.0 / span if 0 < span < np.inf else 0.0
+        kind = np.float32 if values.dtype.itemsize <= 2 else np.float64
+        for top in range(
+            0, len(values), _ROWS
+        ):  # as numbers with a point, the whole film would take eight times its room
+            rows = slice(top, top + _ROWS)
+            scaled = np.subtract(values[rows], low, dtype=kind) * kind(factor)
+            result[rows] = np.rint(np.where(inside[rows], scaled, 0)).astype(np.uint8)
+    return result
 
 
 def rgb_luminance(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -196,21 +195,45 @@ def _luminance(image: Any) -> NDArray[np.uint8]:
     """The loaded image as `(H, W)` luminance, upright."""
     turn = _TURNS.get(_orientation(image))
     if image.mode in ("F", "I") or image.mode.startswith("I;16"):
-        grey = _deep_grey(np.asarray(image if turn is None else image.transpose(turn)))
+        grey = _deep_grey(_numbers(image if turn is None else image.transpose(turn)))
         white_is_zero = isinstance(image, TiffImageFile) and image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
         return 255 - grey if white_is_zero else grey
     if image.mode == "LAB":
         raise RefusedError(
             "unsupported_encoding", "The image is in the Lab colour space. Save the radiograph in greyscale."
         )
-    if image.has_transparency_data:
-        coloured = image.convert("RGBA")
-        black = Image.new("RGBA", coloured.size, (0, 0, 0, 255))
-        image = Image.alpha_composite(black, coloured).convert("RGB")
-    elif image.mode not in ("L", "1"):
-        image = image.convert("RGB")
-    image = image.convert("L")
-    return np.array(image if turn is None else image.transpose(turn))
+    shades = _on_black(image) if image.has_transparency_data else _shades(image)
+    return np.array(shades if turn is None else shades.transpose(turn))
+
+
+def _numbers(image: Any) -> NDArray[Any]:
+    """The numbers `(H, W)` of deep greyscale, band by band: NumPy would ask Pillow for all of them twice."""
+    first = np.asarray(image.crop((0, 0, image.width, 1)))
+    numbers = np.empty((image.height, image.width), first.dtype)
+    for top in range(0, image.height, _ROWS):
+        bottom = min(top + _ROWS, image.height)
+        numbers[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom)))
+    return numbers
+
+
+def _shades(image: Any) -> Any:
+    """The image in mode L. What it was made of is given up at once: four bytes a pixel, of millions of pixels."""
+    if image.mode not in ("L", "LA", "1", "RGB", "RGBA"):
+        coloured = image.convert("RGB")
+        image.close()
+        return _shades(coloured)
+    shades = image.convert("L")
+    image.close()
+    return shades
+
+
+def _on_black(image: Any) -> Any:
+    """The image in mode L, laid on black where it is transparent."""
+    if image.mode not in ("LA", "RGBA"):
+        opaque, image = image, image.convert("RGBA")
+        opaque.close()
+    alpha = image.getchannel("A")
+    return ImageChops.multiply(_shades(image), alpha)
 
 
 def _orientation(image: Any) -> int:

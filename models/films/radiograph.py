@@ -10,14 +10,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.films.pictures import decode_picture, picture_format
-from models.films.refusal import RefusedError
+from models.films.formats import dicom_start, not_an_image, picture_format
+from models.films.pictures import decode_picture
+from models.films.refusal import Refusal, RefusedError
 
 MAX_BYTES: Final = 64 * 2**20
 MAX_PIXELS: Final = 50_000_000
 MIN_SIDE: Final = 32  # below this no rib can be told from the next
-
-_DICOM_PREAMBLE: Final = 128  # bytes before the letters DICM (DICOM PS3.10, section 7.1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,12 +29,14 @@ class Radiograph:
         format: one of "JPEG", "PNG", "TIFF", "BMP", "WEBP", "DICOM".
         facts: what the file said of itself, only keys that it said: modality, view, body_part, age_years, sex.
             Nothing in it identifies a patient.
+        notes: what is to be said of the file although it was read (`header_faults`).
     """
 
     pixels: NDArray[np.uint8]
     sha256: str
     format: str
     facts: Mapping[str, str]
+    notes: tuple[Refusal, ...] = ()
 
     def __post_init__(self) -> None:
         if self.pixels.dtype != np.uint8 or self.pixels.ndim != 2:
@@ -60,9 +61,9 @@ def read_radiograph(source: Path | bytes) -> Radiograph:
         raise RefusedError("empty_file", "The file is empty. Export or copy the image again.")
     if len(content) > MAX_BYTES:
         raise _too_many_bytes()
-    pixels, kind, facts = _decode(content)
+    pixels, kind, facts, notes = _decode(content)
     _check_scene(pixels)
-    return Radiograph(pixels, hashlib.sha256(content).hexdigest(), kind, facts)
+    return Radiograph(pixels, hashlib.sha256(content).hexdigest(), kind, facts, notes)
 
 
 def read_bytes(path: Path) -> bytes:
@@ -85,20 +86,17 @@ def read_bytes(path: Path) -> bytes:
         ) from error
 
 
-def _decode(content: bytes) -> tuple[NDArray[np.uint8], str, dict[str, str]]:
-    """Pixels, format and facts, by the decoder that the first bytes ask for."""
-    if content[_DICOM_PREAMBLE : _DICOM_PREAMBLE + 4] == b"DICM":
+def _decode(content: bytes) -> tuple[NDArray[np.uint8], str, dict[str, str], tuple[Refusal, ...]]:
+    """Pixels, format, facts and notes, by the decoder that the first bytes ask for."""
+    start, kind = dicom_start(content), picture_format(content)
+    if start is not None:
         from models.films.dicom import decode_dicom  # only when needed: pydicom takes most of a second to import
 
-        pixels, facts = decode_dicom(content, max_pixels=MAX_PIXELS)
-        return pixels, "DICOM", facts
-    kind = picture_format(content)
+        decoded = decode_dicom(content, start, max_pixels=MAX_PIXELS)
+        return decoded.pixels, "DICOM", decoded.facts, decoded.notes
     if kind is None:
-        raise RefusedError(
-            "not_an_image",
-            "This is not an image that can be read here. Use JPEG, PNG, TIFF, BMP, WebP or DICOM.",
-        )
-    return decode_picture(content, kind, max_pixels=MAX_PIXELS), kind, {}
+        raise not_an_image(content)
+    return decode_picture(content, kind, max_pixels=MAX_PIXELS), kind, {}, ()
 
 
 def _check_scene(pixels: NDArray[np.uint8]) -> None:

@@ -1,7 +1,12 @@
 """Why an input was not judged: a stable code for programs and a sentence for people."""
 
+import logging
+import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
+
+Result = TypeVar("Result")
 
 # The whole vocabulary. A code never changes its meaning: pages, CSV files and JSON carry it.
 REFUSAL_CODES: Final = {
@@ -20,6 +25,8 @@ REFUSAL_CODES: Final = {
     "inverted": "a chest film that is white where it should be black",
     "lungs_cut_off": "a chest film on which the lungs reach beyond the edge",
     "mirrored": "a chest film with the heart on the other side: mirrored, or situs inversus",
+    "header_faults": "a DICOM file that states what cannot be followed; judged without it",
+    "internal_error": "an error in the program that nobody foresaw, with a reference to the log",
     "unlike_training_data": "a film unlike those that the bundle was trained on; the verdict is withheld",
 }
 
@@ -47,3 +54,31 @@ class RefusedError(Exception):
     def __init__(self, code: str, sentence: str) -> None:
         super().__init__(sentence)
         self.refusal = Refusal(code, sentence)
+
+
+def attempt(step: Callable[[], Result], *, otherwise: Callable[[], Result] | None = None) -> Result | Refusal:
+    """What one step on one file gives, or why there is nothing: no file may end a batch.
+
+    An error that nobody foresaw becomes an `internal_error` with a reference; under it the traceback stands in the log, the
+    logger `pneumolens`, which writes to standard error where a program sets nothing else. The name of the file does not.
+    A film for which there is not enough memory is such an error, too, and the next one may be smaller. Whoever stops the
+    program, by `KeyboardInterrupt` or `SystemExit`, stops it.
+
+    Args:
+        step: what is done.
+        otherwise: for a step on several files: what is done instead after such an error, one file at a time.
+    """
+    try:
+        return step()
+    except RefusedError as refused:
+        return refused.refusal
+    except Exception:  # the one broad `except`: whatever a codec or a model raises, the other files are judged
+        if otherwise is not None:
+            return otherwise()
+        reference = secrets.token_hex(4)
+        logging.getLogger("pneumolens").exception("internal_error, reference %s", reference)
+        return Refusal(
+            "internal_error",
+            "Something went wrong within PneumoLens on this file; the others are judged. Report the reference "
+            f"{reference} with what the log says under it.",
+        )

@@ -98,7 +98,7 @@ def test_lungs_that_are_cut_off_are_no_strangeness_of_the_film() -> None:
 
 
 def test_a_note_hinders_no_verdict() -> None:
-    html = drawing.reading(replace(two_classes(0.9), note=Refusal("mirrored", HOSTILE)))
+    html = drawing.reading(replace(two_classes(0.9), notes=(Refusal("mirrored", HOSTILE),)))
     assert "Reaches rule-in: PNEUMONIA" in html
     assert "<code>mirrored</code>" in html
     assert "img" not in tags(html)

@@ -150,8 +150,8 @@ def test_a_mirrored_film_is_judged_with_a_note(make_bundle: MakeBundle, open_app
     assert not app.exception
     prediction = only_result(app).outcome
     assert isinstance(prediction, Prediction)
-    assert prediction.note is not None
-    assert prediction.note.sentence in html(app)
+    (note,) = prediction.notes
+    assert note.sentence in html(app)
     assert "<code>mirrored</code>" in html(app)
     assert "Not judged" not in html(app)
 

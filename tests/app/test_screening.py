@@ -14,6 +14,7 @@ from app.screening import FILM_SIDE, Readings, as_csv, count_outcomes, screen
 from models.films.refusal import Refusal
 from models.prediction import Prediction
 from models.predictor import Predictor
+from tests.models.films.unforeseen import FAILING, fail
 
 MakeFilm = Callable[..., bytes]
 
@@ -34,6 +35,17 @@ def test_what_is_no_film_is_refused(predictor: Predictor, content: bytes, code: 
     assert isinstance(screened.outcome, Refusal)
     assert screened.outcome.code == code
     assert screened.film is None
+
+
+def test_an_error_that_nobody_foresaw_is_told_of_its_file_alone(
+    predictor: Predictor, make_film: MakeFilm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film = make_film()
+    monkeypatch.setitem(Image.DECODERS, "jpeg", fail)
+    screened = screen(predictor, "film.jpeg", FAILING)
+    assert isinstance(screened.outcome, Refusal)
+    assert screened.outcome.code == "internal_error"
+    assert isinstance(screen(predictor, "film.png", film).outcome, Prediction)
 
 
 def test_without_opacity_the_film_is_drawn_as_it_is(predictor: Predictor, make_film: MakeFilm) -> None:

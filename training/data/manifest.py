@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from models.films.radiograph import read_bytes
-from models.films.refusal import RefusedError
+from models.films.refusal import Refusal, attempt
 from models.system.files import atomic_path
 from training.data.fingerprints import Print, Prints
 from training.data.listing import SPLITS, Candidate, is_image_name, list_candidates
@@ -152,16 +152,15 @@ def _read_all(
     """
 
     def decoded(candidate: Candidate, content: bytes, sha256: str) -> Entry | SetAside:
-        try:
-            return _entry(candidate, sha256, prints.make(content, sha256), patients)
-        except RefusedError as error:
-            return SetAside(candidate.path, error.refusal.code, error.refusal.sentence)
+        seen = attempt(lambda: prints.make(content, sha256))
+        if isinstance(seen, Refusal):
+            return SetAside(candidate.path, seen.code, seen.sentence)
+        return _entry(candidate, sha256, seen, patients)
 
     def begun(candidate: Candidate) -> Entry | SetAside | Future[Entry | SetAside]:
-        try:
-            content = read_bytes(root / candidate.path)
-        except RefusedError as error:
-            return SetAside(candidate.path, error.refusal.code, error.refusal.sentence)
+        content = attempt(lambda: read_bytes(root / candidate.path))
+        if isinstance(content, Refusal):
+            return SetAside(candidate.path, content.code, content.sentence)
         sha256, seen = prints.find(content)
         return _entry(candidate, sha256, seen, patients) if seen else pool.submit(decoded, candidate, content, sha256)
 

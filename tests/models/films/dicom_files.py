@@ -1,12 +1,16 @@
 """DICOM files made for the tests: small, synthetic, each with what the test at hand is about."""
 
 import io
+import struct
 import zlib
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import gdcm
 import numpy as np
-from pydicom import dcmwrite
+from pydicom import dcmread, dcmwrite
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.encaps import encapsulate
+from pydicom.encaps import encapsulate, get_frame
 from pydicom.filewriter import write_file_meta_info
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
@@ -41,6 +45,37 @@ def dataset(pixels: np.ndarray, *, frame: bytes | None = None, **changes: object
         else:
             setattr(made, keyword, value)
     return made
+
+
+def jpeg_ls(pixels: np.ndarray, *, bits: int | None = None) -> bytes:
+    """A JPEG-LS frame of stored values `(H, W)`, of all their bits or of the lowest `bits`."""
+    bits = bits or pixels.dtype.itemsize * 8
+    with TemporaryDirectory() as folder:
+        plain, compressed = Path(folder, "plain.dcm"), Path(folder, "compressed.dcm")
+        plain.write_bytes(encode(dataset(pixels, BitsStored=bits, HighBit=bits - 1)))
+        transcode(plain, compressed, gdcm.TransferSyntax.JPEGLSLossless)
+        return get_frame(dcmread(compressed).PixelData, 0, number_of_frames=1)
+
+
+def transcode(source: Path, target: Path, syntax: int) -> None:
+    """Write a DICOM file in another transfer syntax of gdcm's."""
+    reader, change, writer = gdcm.ImageReader(), gdcm.ImageChangeTransferSyntax(), gdcm.ImageWriter()
+    reader.SetFileName(str(source))
+    assert reader.Read()
+    change.SetTransferSyntax(gdcm.TransferSyntax(syntax))
+    change.SetInput(reader.GetImage())
+    assert change.Change()
+    writer.SetFileName(str(target))
+    writer.SetFile(reader.GetFile())
+    writer.SetImage(change.GetOutput())
+    assert writer.Write()
+
+
+def rle(pixels: np.ndarray) -> bytes:
+    """An RLE frame of bytes `(H, W)`, made of runs that repeat nothing (PS3.5, G.3)."""
+    plain = pixels.tobytes()
+    runs = b"".join(bytes([len(run) - 1]) + run for run in (plain[at : at + 128] for at in range(0, len(plain), 128)))
+    return struct.pack("<16L", 1, 64, *[0] * 14) + runs + bytes(len(runs) % 2)
 
 
 def report() -> Dataset:

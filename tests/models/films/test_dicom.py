@@ -218,22 +218,9 @@ def test_a_missing_transfer_syntax_is_told_from_the_first_element() -> None:
 def test_compressed_encodings_made_by_gdcm(name: str, tolerance: int, tmp_path: Path) -> None:
     plain, compressed = tmp_path / "plain.dcm", tmp_path / "compressed.dcm"
     plain.write_bytes(dicom.encode(dicom.dataset(SCENE * 16, BitsStored=12, HighBit=11)))
-    _transcode(plain, compressed, getattr(gdcm.TransferSyntax, name))
+    dicom.transcode(plain, compressed, getattr(gdcm.TransferSyntax, name))
     assert pydicom.dcmread(compressed).file_meta.TransferSyntaxUID.is_compressed
     assert np.abs(read_radiograph(compressed).pixels - _stretched(SCENE)).max() <= tolerance
-
-
-def _transcode(source: Path, target: Path, syntax: int) -> None:
-    reader, change, writer = gdcm.ImageReader(), gdcm.ImageChangeTransferSyntax(), gdcm.ImageWriter()
-    reader.SetFileName(str(source))
-    assert reader.Read()
-    change.SetTransferSyntax(gdcm.TransferSyntax(syntax))
-    change.SetInput(reader.GetImage())
-    assert change.Change()
-    writer.SetFileName(str(target))
-    writer.SetFile(reader.GetFile())
-    writer.SetImage(change.GetOutput())
-    assert writer.Write()
 
 
 @pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"], ids=["baseline", "extended"])
@@ -254,7 +241,7 @@ def test_a_lossless_jpeg_frame_with_a_hole_is_damaged(tmp_path: Path, capfd: pyt
     """gdcm fills the rest with nothing and only says so on the terminal."""
     plain, compressed = tmp_path / "plain.dcm", tmp_path / "compressed.dcm"
     plain.write_bytes(dicom.encode(dicom.dataset(SCENE)))
-    _transcode(plain, compressed, gdcm.TransferSyntax.JPEGLosslessProcess14_1)
+    dicom.transcode(plain, compressed, gdcm.TransferSyntax.JPEGLosslessProcess14_1)
     dataset = pydicom.dcmread(compressed)
     frame = pydicom.encaps.get_frame(dataset.PixelData, 0, number_of_frames=1)
     dataset.PixelData = pydicom.encaps.encapsulate([frame[: len(frame) // 2] + b"\xff\xd9"])

@@ -2,9 +2,11 @@
 
 import hashlib
 import pickle
+import struct
 import subprocess
 import sys
 import threading
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +96,62 @@ def test_exif_orientation_turns_the_picture_upright(kind: str, orientation: int)
 def test_broken_camera_data_does_not_spoil_the_picture() -> None:
     content = saved(GREY, "PNG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
     np.testing.assert_array_equal(read_radiograph(content).pixels, SCENE)
+
+
+def _with_chunks(content: bytes, *chunks: bytes) -> bytes:
+    """A PNG file with chunks after its header."""
+    return content[:33] + b"".join(chunks) + content[33:]
+
+
+TWO_MEGABYTES = np.random.default_rng(0).bytes(2 * 2**20)
+REMARKS = {
+    "profile": png_chunk(b"iCCP", b"profile\0\0" + zlib.compress(TWO_MEGABYTES)),
+    "profile that unfolds": png_chunk(b"iCCP", b"profile\0\0" + zlib.compress(bytes(2**26))),
+    "broken profile": png_chunk(b"iCCP", b"profile\0\0 no stream"),
+    "text": png_chunk(b"tEXt", b"Comment\0" + TWO_MEGABYTES),
+    "compressed text": png_chunk(b"zTXt", b"Comment\0\0" + zlib.compress(TWO_MEGABYTES)),
+    "international text": png_chunk(b"iTXt", b"Comment\0\1\0\0\0" + zlib.compress(TWO_MEGABYTES)),
+    "camera data as text": png_chunk(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(TWO_MEGABYTES)),
+    "wrong checksum of a text": png_chunk(b"tEXt", b"Comment\0hello")[:-4] + bytes(4),
+    "a hundred texts": png_chunk(b"tEXt", b"Comment\0" + TWO_MEGABYTES[: 2**20]) * 30,
+}
+
+
+@pytest.mark.parametrize("name", REMARKS)
+def test_what_is_said_about_a_png_does_not_spoil_it(name: str) -> None:
+    np.testing.assert_array_equal(read_radiograph(_with_chunks(saved(GREY, "PNG"), REMARKS[name])).pixels, SCENE)
+
+
+@pytest.mark.parametrize(("kind", "tolerance"), [("PNG", 0), ("JPEG", 10), ("TIFF", 0), ("WEBP", 0)])
+def test_a_large_profile_does_not_spoil_a_picture(kind: str, tolerance: int) -> None:
+    options = {"lossless": True} if kind == "WEBP" else {"quality": 95} if kind == "JPEG" else {}
+    assert _difference(saved(GREY, kind, icc_profile=TWO_MEGABYTES, **options)) <= tolerance
+
+
+def test_application_data_do_not_spoil_a_jpeg() -> None:
+    whole = saved(GREY, "JPEG", quality=95)
+    segments = [bytes([0xFF, marker]) + struct.pack(">H", 65_535) + TWO_MEGABYTES[:65_533]
+                for marker in [*range(0xE0, 0xF0), 0xFE] for _ in range(3)]  # fmt: skip
+    assert _difference(whole[:2] + b"".join(segments) + whole[2:]) <= 10
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        png_chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + b'<x:xmpmeta><rdf tiff:Orientation="6"/></x:xmpmeta>'),
+        png_chunk(
+            b"zTXt",
+            b"Raw profile type exif\0\0"
+            + zlib.compress(
+                b"\nexif\n      32\n"
+                + b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\1\0\0\0\6\0\0\0\0\0\0\0".hex().encode()
+            ),
+        ),
+    ],
+    ids=["xmp", "exif"],
+)
+def test_a_text_that_says_how_a_png_is_turned_is_followed(text: bytes) -> None:
+    np.testing.assert_array_equal(read_radiograph(_with_chunks(saved(GREY, "PNG"), text)).pixels, np.rot90(SCENE, -1))
 
 
 def test_colour_becomes_luminance() -> None:

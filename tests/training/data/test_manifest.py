@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.models.films.unforeseen import FAILING, fail
 from training.data.manifest import DatasetError, Manifest, read_manifest
 
 SHARED = Path(__file__).parents[4] / "shared" / "chest_xray"
@@ -71,6 +72,17 @@ def test_hidden_files_junk_and_words_beside_the_classes_are_ignored(tmp_path: Pa
     manifest = read_manifest(root)
     assert paths(manifest) == ["A/1.png", "B/2.png"]
     assert manifest.set_aside == ()
+
+
+def test_a_file_on_which_a_decoder_fails_unforeseen_is_set_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = fill(tmp_path, "A/1.png", "B/2.png")
+    (root / "A/failing.jpeg").write_bytes(FAILING)
+    monkeypatch.setitem(Image.DECODERS, "jpeg", fail)
+    manifest = read_manifest(root)
+    assert paths(manifest) == ["A/1.png", "B/2.png"]
+    assert [(one.path.as_posix(), one.code) for one in manifest.set_aside] == [("A/failing.jpeg", "internal_error")]
 
 
 def test_bad_files_in_a_class_are_set_aside_with_code_and_sentence(tmp_path: Path) -> None:
