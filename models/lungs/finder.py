@@ -27,7 +27,7 @@ TAPS: Final = ("block4a_expand_relu", "block5a_expand_relu", "block6a_expand_rel
 
 CHANNELS: Final = 240 + 480 + 672
 WEIGHTS: Final = CHANNELS + 6
-WAVES: Final = 10
+WAVES: Final = 14
 """Waves along each side that the second regression knows of."""
 
 COLUMNS: Final = 4
@@ -48,7 +48,7 @@ class LungFinder:
 
     Attributes:
         weights: `(1398,)`, of the channels and of x, y, x², y², |x| and 1, x and y from −1 (left, top) to 1.
-        shape: `(101, 100)`, from the first map's waves and 1 to those of the second.
+        shape: `(197, 196)`, from the first map's waves and 1 to those of the second.
         detail: what share of the first map's faster waves is kept.
         upright: `(1393,)`, of the mean embedding and 1; see `uprightness`.
         side: `(2784,)`, of the differences between strips; see `sidedness`.
@@ -139,7 +139,7 @@ def strip_differences(feature_map: NDArray[np.float32]) -> NDArray[np.float32]:
 
 @cache
 def wave_terms() -> NDArray[np.float32]:
-    """The slowest waves of the discrete cosine transform along one side, orthonormal: `(10, 28)`."""
+    """The slowest waves of the discrete cosine transform along one side, orthonormal: `(14, 28)`."""
     wave, place = np.mgrid[0:WAVES, 0:PLACES]
     terms: NDArray[np.float64] = np.cos(np.pi / PLACES * (place + 0.5) * wave) * np.sqrt(2 / PLACES)
     terms[0] /= np.sqrt(2)
@@ -147,12 +147,12 @@ def wave_terms() -> NDArray[np.float32]:
 
 
 def waves_of(maps: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How much of each of the slowest waves maps `(n, 28, 28)` have: `(n, 100)`."""
+    """How much of each of the slowest waves maps `(n, 28, 28)` have: `(n, 196)`."""
     waves = wave_terms() @ maps @ wave_terms().T
     return np.asarray(waves, np.float32).reshape(len(maps), WAVES**2)
 
 
 def from_waves(waves: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The maps `(n, 28, 28)` that have these slowest waves `(n, 100)` and no others."""
+    """The maps `(n, 28, 28)` that have these slowest waves `(n, 196)` and no others."""
     maps = wave_terms().T @ waves.reshape(-1, WAVES, WAVES) @ wave_terms()
     return np.asarray(maps, np.float32)

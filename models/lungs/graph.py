@@ -165,7 +165,7 @@ class LungMap(keras.layers.Layer):
 
 
 def _waves() -> NDArray[np.float32]:
-    """The slowest waves of the two-dimensional transform at each place: `(100, 784)`."""
+    """The slowest waves of the two-dimensional transform at each place: `(196, 784)`."""
     return np.kron(wave_terms(), wave_terms())
 
 

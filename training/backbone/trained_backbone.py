@@ -65,8 +65,7 @@ def judge_trained_backbone(
         extractor: with the trained weights.
         head: the Keras head that was trained with it.
         source: what the bundle says of the weights, "fine-tuned" or "from-scratch".
-        losses: by epoch, of films that were learnt and of films that were watched.
-        best: the epoch, from 1, whose weights these are.
+        losses, best: by epoch, of films that were learnt and of films that were watched; the epoch, from 1, that is kept.
         console: where progress is shown.
         lungs: where the lungs of the films are; None: whole films are shown.
     """

@@ -83,7 +83,7 @@ def fit_places(films: Iterator[Shown]) -> NDArray[np.float32]:
 
 
 def fit_shape(weights: NDArray[np.float32], films: Iterator[Shown]) -> tuple[NDArray[np.float32], float]:
-    """The second regression: from a first map's slow waves to those wanted, `(101, 100)`, and how much detail to keep."""
+    """The second regression: from a first map's slow waves to those wanted, `(197, 196)`, and how much detail to keep."""
     pairs = [(first_maps(batch.feature_map, weights), batch.wanted) for batch in films]
     first, wanted = (np.concatenate(maps) for maps in zip(*pairs, strict=True))
     slow = waves_of(first)
