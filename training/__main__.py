@@ -11,6 +11,7 @@ one patient never stand on both sides of a split. Research and education only: n
 """
 
 import argparse
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -46,10 +47,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (DatasetError, BundleError, WeightsError, ValueError, OSError) as error:
         code = f" [{error.code}]" if isinstance(error, DatasetError) else ""
         print(f"error{code}: {error}", file=sys.stderr)
+        if isinstance(error, DatasetError) and error.candidates:
+            print(
+                _commands(options, sys.argv[1:] if arguments is None else arguments, error.candidates), file=sys.stderr
+            )
         return WRONG_USAGE
     except KeyboardInterrupt:
         print("stopped; what was embedded so far is kept, and the next run goes on from there", file=sys.stderr)
         return INTERRUPTED
+
+
+def _commands(options: argparse.Namespace, arguments: Sequence[str], candidates: Sequence[Path]) -> str:
+    """The command that was given, once for each folder that may have been meant, to copy."""
+    interpreter = Path(sys.executable)
+    here = interpreter.relative_to(Path.cwd()) if interpreter.is_relative_to(Path.cwd()) else interpreter
+    given = [str(here), "-m", "training"]
+    lines = [
+        shlex.join([*given, *(str(candidate) if Path(one) == options.data else one for one in arguments)])
+        for candidate in candidates
+    ]
+    return "\n".join(["Copy the command that you mean:", *(f"  {line}" for line in lines)])
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -172,6 +172,7 @@ def _report(run: Run, found: Findings) -> dict[str, Any]:
         "external": None,
         "notes": read_notes(run.config),
         "set_aside": [{"file": str(one.path), "code": one.code} for one in manifest.set_aside],
+        "left_out": [{"path": str(one.path), "reason": one.reason} for one in manifest.left_out],
         "versions": dict(run.versions),
         "lock_sha256": digest(LOCK_FILE) if LOCK_FILE.is_file() else None,
     }  # fmt: skip

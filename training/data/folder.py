@@ -71,6 +71,8 @@ def _read(data: Path, patient_regex: str | None, patients_csv: Path | None, cach
         manifest = read_manifest(
             data, patient_regex=patient_regex, patients_csv=patients_csv, prints=prints, progress=advance
         )
+    if manifest.root != data:
+        console.print(f"The class folders lie in {manifest.root}.", markup=False, soft_wrap=True)
     counts = {label: sum(entry.label == label for entry in manifest.entries) for label in manifest.labels}
     patients = len({entry.patient for entry in manifest.entries})
     found = ", ".join(f"{count:,} {label}" for label, count in counts.items())
@@ -78,6 +80,9 @@ def _read(data: Path, patient_regex: str | None, patients_csv: Path | None, cach
     console.print(f"Patients: {manifest.patient_source}.", markup=False)
     for refused in manifest.set_aside[:_SHOWN]:
         console.print(f"Set aside: {refused.path} ({refused.code}): {refused.sentence}", style="yellow", markup=False)
-    if (more := len(manifest.set_aside) - _SHOWN) > 0:
-        console.print(f"Set aside: {more:,} more; the report lists them all.", style="yellow")
+    for left_out in manifest.left_out[:_SHOWN]:
+        console.print(f"Left out: {left_out.path}: {left_out.reason}", style="yellow", markup=False, soft_wrap=True)
+    for what, number in (("Set aside", len(manifest.set_aside)), ("Left out", len(manifest.left_out))):
+        if (more := number - _SHOWN) > 0:
+            console.print(f"{what}: {more:,} more; the report lists them all.", style="yellow")
     return manifest

@@ -1,6 +1,7 @@
 """From a folder of radiographs to a manifest: what is trained on, whose it is, and what was set aside and why.
 
-Two layouts: `DIR/CLASS/*` or `DIR/{train,val,test}/CLASS/*`, with files directly in the class folder or anywhere below.
+Two layouts: `DIR/CLASS/*` or `DIR/{train,val,test}/CLASS/*`, with files directly in the class folder or anywhere below. `DIR` may
+lie one or two levels below the folder that is named.
 """
 
 import csv
@@ -13,12 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from models.films.published_names import published_name
 from models.films.radiograph import read_bytes
 from models.films.refusal import Refusal, attempt
 from models.system.files import atomic_path
+from training.data.find_data_set import find_data_set
 from training.data.fingerprints import Print, Prints
-from training.data.listing import SPLITS, Candidate, is_image_name, list_candidates
-from training.data.patients import DatasetError, name_patients, published_name, shortened
+from training.data.listing import SPLITS, Candidate, LeftOut, is_image_name
+from training.data.patients import DatasetError, name_patients, shortened
 
 __all__ = ["SPLITS", "DatasetError", "Entry", "Manifest", "SetAside", "read_manifest"]
 
@@ -63,13 +66,21 @@ class SetAside:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a folder holds. `labels` gives the order of the classes, `patient_source` says where patients come from."""
+    """What a folder holds.
+
+    Attributes:
+        root: the folder of the class folders or splits; it may lie below the folder that was named.
+        labels: the classes in their order.
+        patient_source: where patients come from, a sentence.
+        left_out: folders that were not looked into and links that were not followed, by their paths.
+    """
 
     root: Path
     labels: tuple[str, ...]
     entries: tuple[Entry, ...]
     set_aside: tuple[SetAside, ...]
     patient_source: str
+    left_out: tuple[LeftOut, ...] = ()
 
     def select(self, split: str) -> tuple[Entry, ...]:
         """The entries of "train", "val" or "test", in the manifest's order."""
@@ -108,7 +119,7 @@ def read_manifest(
     """Read a folder of radiographs. What can be told from names alone is checked before any file is opened.
 
     Args:
-        root: the data set's folder.
+        root: the data set's folder, or one that holds it one or two levels below, and nothing else with images.
         patient_regex: searched in each file's name; its first group is the patient.
         patients_csv: a table with the columns `file` (relative to `root`, or a file name that occurs once) and
             `patient`. Without either, the published names of this data are known; a file of an unknown patient is
@@ -122,7 +133,7 @@ def read_manifest(
     Raises:
         DatasetError: with a code of `training.data.patients.DATASET_ERROR_CODES` but "too_few_patients".
     """
-    labels, candidates = list_candidates(root)
+    root, labels, candidates, left_out = find_data_set(root)
     files = [candidate.path for candidate in candidates]
     names = name_patients(files, patient_regex=patient_regex, patients_csv=patients_csv)
     names.require([file for file in files if is_image_name(file)])
@@ -140,7 +151,7 @@ def read_manifest(
     _require_entries(candidates, entries, set_aside)
     kept = [entry.path for entry in entries]
     names.require(kept)
-    return Manifest(root, labels, tuple(entries), tuple(set_aside), names.describe(kept))
+    return Manifest(root, labels, tuple(entries), tuple(set_aside), names.describe(kept), tuple(left_out))
 
 
 def _read_all(

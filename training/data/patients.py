@@ -10,7 +10,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
+
+from models.films.published_names import published_name
 
 # The whole vocabulary. A code never changes its meaning: programs that start a training read it.
 DATASET_ERROR_CODES: Final = {
@@ -25,16 +27,10 @@ DATASET_ERROR_CODES: Final = {
     "leak": "films or patients that would stand on both sides of a split",
     "no_lungs": "a class in whose films no lungs were found",
     "unknown_class": "a class folder whose name the bundle does not know",
+    "alike_classes": "class folders whose names differ in case or blanks alone",
 }
 
 _SHOWN = 5
-
-# The names under which doi:10.17632/rscbjbr9sj circulates. Whatever follows the running number is accepted, so that a
-# crop or an augmented copy stays with its patient. Picture formats only: DICOM viewers export `IM-<series>-<n>.dcm`,
-# where the first number says nothing about the patient.
-_PICTURE: Final = r"(?!\d).*\.(?i:jpe?g|png|bmp|tiff?|webp)"
-_PERSON: Final = re.compile(r"(?P<patient>person\d+)_(?P<batch>bacteria|virus)_\d+" + _PICTURE)
-_IM: Final = re.compile(r"(?P<patient>(?P<batch>(?:NORMAL2-)?IM)-\d+)-\d+" + _PICTURE)
 
 
 class DatasetError(Exception):
@@ -42,32 +38,15 @@ class DatasetError(Exception):
 
     Attributes:
         code: one of `DATASET_ERROR_CODES`.
+        candidates: folders one of which may have been meant, the likeliest first.
     """
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, candidates: Sequence[Path] = ()) -> None:
         if code not in DATASET_ERROR_CODES:
             raise ValueError(f"A code must be one of {', '.join(DATASET_ERROR_CODES)}. Received: {code!r}")
         super().__init__(message)
         self.code = code
-
-
-class PublishedName(NamedTuple):
-    """What a published file name says."""
-
-    patient: str
-    batch: str
-
-
-def published_name(file_name: str) -> PublishedName | None:
-    """The patient and the acquisition batch of a published name of this data; None for any other name.
-
-    `person12_virus_3.jpeg` gives ("person12", "virus"), `NORMAL2-IM-0115-0001.jpeg` gives ("NORMAL2-IM-0115",
-    "NORMAL2-IM"). 808 numbers of the training split occur with both bacteria and virus. Whether they are the same
-    children is not published, so they count as one patient: a patient too few costs nothing, a patient on both sides of
-    a split does. The two IM series count separately, as their prefix is a part of the name.
-    """
-    match = _PERSON.fullmatch(file_name) or _IM.fullmatch(file_name)
-    return PublishedName(match["patient"], match["batch"]) if match else None
+        self.candidates = tuple(candidates)
 
 
 @dataclass(frozen=True)

@@ -134,6 +134,7 @@ def _report(task: Task, judged: Judged, assessment: Assessment) -> dict[str, Any
         "errors": confident_errors(judged, task.entries, point),
         "comparison": _comparison(task, assessment),
         "set_aside": [{"file": str(one.path), "code": one.code} for one in task.manifest.set_aside],
+        "left_out": [{"path": str(one.path), "reason": one.reason} for one in task.manifest.left_out],
     }  # fmt: skip
 
 

@@ -101,14 +101,6 @@ def test_bad_files_in_a_class_are_set_aside_with_code_and_sentence(tmp_path: Pat
     assert all(item.sentence for item in manifest.set_aside)
 
 
-def test_linked_folders_are_followed_once_and_loops_end(tmp_path: Path) -> None:
-    store = fill(tmp_path / "store", "1.png")
-    root = fill(tmp_path / "data", "A/0.png", "B/deep/2.png")
-    (root / "A/linked").symlink_to(store)
-    (root / "B/deep/loop").symlink_to(root / "B")
-    assert len(read_manifest(root).entries) == 3
-
-
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
 def test_a_pipe_does_not_stop_the_reading(tmp_path: Path) -> None:
     root = fill(tmp_path, "A/1.png", "B/2.png")
