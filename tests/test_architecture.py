@@ -22,6 +22,7 @@ ORDER = {
         "metrics",
         "config",
         "data",
+        "intake",
         "lungs",
         "embedding",
         "heads",

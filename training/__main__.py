@@ -5,6 +5,7 @@
     python -m training stress mine FOLDER
     python -m training weights resnet50 --to carry
     python -m training lungs FILMS MASKS
+    python -m training import --csv labels.csv --images DIR --to FOLDER
 
 FOLDER holds a folder per class (NORMAL/, PNEUMONIA/, or any names), or train/, val/ and test/ with these in them. Images of
 one patient never stand on both sides of a split. Research and education only: never a diagnosis.
@@ -25,11 +26,14 @@ from models.system.process import run_command
 from models.system.progress import progress_bar
 from training.data.patients import DatasetError
 from training.digits.command import add_digits
+from training.intake.import_command import add_import
 from training.judging_commands import add_evaluate, add_stress
 from training.lungs.command import add_lungs
 from training.train_command import add_train
 
 OK, WRONG_USAGE, INTERRUPTED = 0, 2, 130
+
+_STOPPED = "stopped; what was embedded so far is kept, and the next run goes on from there"
 
 _WEIGHTS = """\
 Fetch a backbone's published ImageNet weights and check their digest, for this machine or for one without a network.
@@ -53,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
         return WRONG_USAGE
     except KeyboardInterrupt:
-        print("stopped; what was embedded so far is kept, and the next run goes on from there", file=sys.stderr)
+        print(getattr(options, "stopped", _STOPPED), file=sys.stderr)
         return INTERRUPTED
 
 
@@ -80,6 +84,7 @@ def build_parser() -> argparse.ArgumentParser:
         ("evaluate", "judge a bundle on a folder that it was not trained on", add_evaluate),
         ("stress", "try a bundle on corrupted films, and for shortcuts", add_stress),
         ("weights", "fetch and check a backbone's ImageNet weights", _add_weights),
+        ("import", "make a folder to train on of a published label file, or of any table", add_import),
         ("lungs", "fit the lung finder on films whose lungs people have drawn", add_lungs),
         ("digits", "train the small residual network on handwritten digits", add_digits),
     ):

@@ -129,7 +129,7 @@ def list_candidates(root: Path) -> Listing:
     for split, parent in _split_folders(root, top.folders).items():
         within = top if parent == root else look_into(parent, root)
         left_out += within.left_out if within is not top else []
-        _refuse_alike(folder.relative_to(root).as_posix() for folder in within.folders)
+        refuse_alike(folder.relative_to(root).as_posix() for folder in within.folders)
         classes[split] = {}
         for folder in within.folders:
             _refuse_splits_within(folder, root)
@@ -149,7 +149,7 @@ def list_candidates(root: Path) -> Listing:
 def _split_folders(root: Path, folders: Sequence[Path]) -> dict[str, Path]:
     """The folder with the class folders of each split, in the order of `SPLITS`; the root where there are no splits."""
     of_splits = [folder for folder in folders if folder.name.casefold() in SPLITS]
-    _refuse_alike(folder.name for folder in of_splits)
+    refuse_alike(folder.name for folder in of_splits)
     by_split = {folder.name.casefold(): folder for folder in of_splits}
     others = [folder.name for folder in folders if folder not in of_splits]
     if not by_split and not (folders and all(name.casefold() in _SPLIT_SYNONYMS for name in others)):
@@ -169,7 +169,7 @@ def _split_folders(root: Path, folders: Sequence[Path]) -> dict[str, Path]:
     return {split: by_split[split] for split in SPLITS if split in by_split}
 
 
-def _refuse_alike(names: Iterable[str]) -> None:
+def refuse_alike(names: Iterable[str]) -> None:
     """Refuse names that a person would take for one and the same class, or split."""
     seen: dict[str, str] = {}
     for name in names:
@@ -203,7 +203,7 @@ def _require_classes(
     if not loose and not any(files for of_split in classes.values() for files in of_split.values()):
         raise DatasetError("no_images", f"A data set must hold images in class folders. Received: none in {root}.{but}")
     for split, of_split in classes.items():
-        _refuse_alike(dict.fromkeys([*labels, *of_split]))
+        refuse_alike(dict.fromkeys([*labels, *of_split]))
         if set(of_split) != set(labels):
             raise DatasetError(
                 "mixed_layout",

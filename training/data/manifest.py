@@ -21,9 +21,12 @@ from models.system.files import atomic_path
 from training.data.find_data_set import find_data_set
 from training.data.fingerprints import Print, Prints
 from training.data.listing import SPLITS, Candidate, LeftOut, is_image_name
-from training.data.patients import DatasetError, name_patients, shortened
+from training.data.patients import DatasetError, name_patients, names_patients, shortened
 
 __all__ = ["SPLITS", "DatasetError", "Entry", "Manifest", "SetAside", "read_manifest"]
+
+OWN_TABLE: Final = "manifest.csv"
+"""A table of patients that lies in the data set's folder itself, as `python -m training import` writes it."""
 
 _FILES_AHEAD: Final = 16  # in memory, while the first of them is decoded
 
@@ -122,8 +125,9 @@ def read_manifest(
         root: the data set's folder, or one that holds it one or two levels below, and nothing else with images.
         patient_regex: searched in each file's name; its first group is the patient.
         patients_csv: a table with the columns `file` (relative to `root`, or a file name that occurs once) and
-            `patient`. Without either, the published names of this data are known; a file of an unknown patient is
-            treated as a patient of its own, together with byte-identical copies of it.
+            `patient`. Without either, such a table `manifest.csv` in `root` is read; without it, the published names of this
+            data are known; a file of an unknown patient is treated as a patient of its own, together with byte-identical
+            copies of it.
         prints: what is known of films from earlier runs, and is kept for later ones; they are not decoded again.
         progress: called in order with (files read, files in all).
 
@@ -135,6 +139,8 @@ def read_manifest(
     """
     root, labels, candidates, left_out = find_data_set(root)
     files = [candidate.path for candidate in candidates]
+    if patient_regex is None and patients_csv is None and names_patients(root / OWN_TABLE):
+        patients_csv = root / OWN_TABLE
     names = name_patients(files, patient_regex=patient_regex, patients_csv=patients_csv)
     names.require([file for file in files if is_image_name(file)])
     prints = prints or Prints()

@@ -27,6 +27,8 @@ DATASET_ERROR_CODES: Final = {
     "leak": "films or patients that would stand on both sides of a split",
     "no_lungs": "a class in whose films no lungs were found",
     "unknown_class": "a class folder whose name the bundle does not know",
+    "labels_csv": "a table of labels that cannot be imported",
+    "not_empty": "a folder to be made that is there already",
     "alike_classes": "class folders whose names differ in case or blanks alone",
 }
 
@@ -143,6 +145,16 @@ def read_patients_csv(table: Path, files: Sequence[Path]) -> dict[Path, str]:
             "Write the path below the data set's folder, with / between folders.",
         )
     return patients
+
+
+def names_patients(table: Path) -> bool:
+    """Whether there is a table at this place whose header holds `file` and `patient`."""
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as lines:
+            header = next(csv.reader(lines), [])
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return False
+    return {"file", "patient"} <= {column.strip().lower() for column in header}
 
 
 def shortened(names: Sequence[str]) -> str:
