@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from models.command_line.csv_table import csv_row, write_csv
+from models.films.patient_key import dicom_key
 from models.films.radiograph import Radiograph, read_radiograph
 from models.films.refusal import Refusal, attempt
 from models.lungs.field import judged_field
@@ -60,6 +61,7 @@ class Screened:
         film: None where the file holds no chest film, or none that can be read.
         mended: findings of the film that were mended, in this order, before it was judged.
         content: the file's bytes, kept where its finding can be mended; None elsewhere.
+        study: a digest that is equal for DICOM files of one study; None for others.
     """
 
     name: str
@@ -68,12 +70,15 @@ class Screened:
     film: Film | None = None
     mended: tuple[Finding, ...] = ()
     content: bytes | None = None
+    study: str | None = None
 
 
 def screen(predictor: Predictor, name: str, content: bytes, *, mending: tuple[Finding, ...] = ()) -> Screened:
     """Decode one file, mend its findings, and judge it; what cannot be judged gives a refusal, never an error."""
     screened = attempt(lambda: _screen(predictor, name, content, mending))
-    return Screened(name, _digest(content), screened) if isinstance(screened, Refusal) else screened
+    if isinstance(screened, Refusal):
+        screened = Screened(name, _digest(content), screened)
+    return replace(screened, study=dicom_key(content))
 
 
 def _screen(predictor: Predictor, name: str, content: bytes, mending: tuple[Finding, ...]) -> Screened:

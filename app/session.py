@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
+from app.patients import patient_groups
 from app.references import Reference, read_references
 from app.screening import MAX_FILES, Readings, Screened
 from app.serving import ServedBundle, read_served_bundle, start_loading
@@ -69,9 +70,13 @@ class Desk:
         self.page = 0
 
     def shown(self, size: int) -> Sequence[tuple[str, Screened]]:
-        """The results of the current page of `size` cards; the page moves back where it has none left."""
+        """The results of the current page of `size` cards, films of one patient after each other; the page moves back where it
+        has none left.
+        """
         self.page = max(0, min(self.page, (len(self.results) - 1) // size))
-        return list(self.results.items())[self.page * size : (self.page + 1) * size]
+        items = list(self.results.items())
+        ordered = [items[place] for group in patient_groups(list(self.results.values())) for place in group]
+        return ordered[self.page * size : (self.page + 1) * size]
 
 
 def desk() -> Desk:

@@ -16,6 +16,12 @@ SHORTCUT_CAPTION: Final = (
 )
 HEATMAP_CAPTION: Final = "Model attention, not lesion location"
 WHAT_WAS_SHOWN: Final = "What the model was shown"
+LINES: Final = {
+    "highest": "Patient, by the film with the highest probability",
+    "mean": "Patient, by the mean of the probabilities",
+    "film": "Film",
+}
+"""For what each line of the overview stands, by the rule that judges several films of one patient."""
 
 _WITHHELD: Final = {
     "unlike_training_data": "this film is unlike those that the model was trained on",

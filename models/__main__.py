@@ -3,6 +3,7 @@
     python -m models predict data_samples
     python -m models predict film.dcm --heatmaps out --csv out.csv
     python -m models predict films --prevalence 0.1                 probabilities where one film in ten is positive
+    python -m models predict films --by-patient highest             films of one patient together, too
     python -m models predict films --operating-point balanced       plain verdicts, none of them indeterminate
     python -m models verify default
     python -m models export default --format onnx --to default.onnx
@@ -21,6 +22,7 @@ from rich.console import Console
 from models.backbones.table import BACKBONES, get_backbone
 from models.backbones.weights import WeightsError
 from models.bundle import BundleError, list_bundles, load_bundle
+from models.command_line.by_patient import RULES
 from models.engines.converted import convert_backbone
 from models.engines.load import ENGINES
 from models.export import SUFFIXES
@@ -110,12 +112,27 @@ def _add_predict(predict: argparse.ArgumentParser) -> None:
         action="store_true",
         help="turn films back that are found turned, invert those that are found inverted, and judge them so",
     )
+    predict.add_argument(
+        "--by-patient",
+        choices=RULES,
+        help="judge the films of one patient together, too: highest, the film with the highest probability speaks for the "
+        "patient; mean, the mean of the probabilities does, at the same operating points. Films that were refused or withheld "
+        "do not count. Films are of one patient where DICOM files state the same study (or patient, where no study), or file "
+        "names are the published ones of one patient; promises of operating points are for single films (default: off)",
+    )
+    predict.add_argument(
+        "--patient-regex",
+        metavar="REGEX",
+        help=r"for --by-patient: its first group, searched in the file name, is the patient, as in '^(\d+)_'",
+    )
     predict.set_defaults(command=_predict)
 
 
 def _predict(options: argparse.Namespace) -> int:
     from models.command_line.screening import predict_paths
 
+    if options.patient_regex is not None and options.by_patient is None:
+        raise ValueError("--patient-regex is for --by-patient. Received: one without the other.")
     if options.prevalence is not None:
         check_prevalence(options.prevalence)
     bundle = load_bundle(options.bundle)
@@ -128,6 +145,8 @@ def _predict(options: argparse.Namespace) -> int:
         operating_point=options.operating_point,
         prevalence=options.prevalence,
         upright=options.upright,
+        by_patient=options.by_patient,
+        patient_regex=options.patient_regex,
     )
     return SOME_REFUSED if refused else OK
 

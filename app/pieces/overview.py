@@ -5,10 +5,12 @@ from collections.abc import Sequence
 import streamlit as st
 
 from app import drawing
-from app.screening import Screened, as_csv, count_outcomes
+from app.patients import patient_groups, patient_row, patients_of
+from app.screening import Screened, as_csv, at_prevalence, count_outcomes
 from app.session import desk
-from app.wording import percent, points_sentence, prevalence_sentence
+from app.wording import LINES, percent, points_sentence, prevalence_sentence
 from models.bundle import BundleSpec
+from models.command_line.by_patient import RULES, Rule, patient_sentence
 from models.group import GroupComparison
 from models.prediction import Prediction, deciding_points
 
@@ -39,8 +41,9 @@ def _trained_prevalence(spec: BundleSpec) -> float:
     return spec.calibration.prevalence_of(spec.labels.index(str(spec.positive))) or 0.5
 
 
-def show_overview(spec: BundleSpec, results: Sequence[Screened]) -> None:
-    """Counts, the table of all films, and the CSV file."""
+def show_overview(spec: BundleSpec, calibrated: Sequence[Screened], prevalence: float | None) -> None:
+    """Counts, the table of all films or patients at this prevalence, and the CSV file."""
+    results = [at_prevalence(result, prevalence) for result in calibrated]
     if not spec.positive:
         st.header("Results", anchor=False)
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="overview"):
@@ -58,13 +61,37 @@ def show_overview(spec: BundleSpec, results: Sequence[Screened]) -> None:
     if spec.operating_points:
         st.caption(points_sentence(spec.operating_points))
     if len(results) > 1:
-        st.dataframe(
-            [_table_row(result, spec.labels) for result in results],
-            hide_index=True,
-            height=_table_height(len(results)),
-            column_config={"File": st.column_config.TextColumn(width="medium")},
-            alt="Verdict and probabilities of each file; the CSV file holds the same",
-        )
+        rule = _ask_rule(spec) if len(patient_groups(results)) < len(results) else None
+        _show_table(_patient_rows(spec, calibrated, rule, prevalence) if rule else _film_rows(spec, results))
+
+
+def _ask_rule(spec: BundleSpec) -> Rule | None:
+    """By which rule several films of one patient are judged together; None: each film by itself."""
+    rules = {str(rule): rule for rule in RULES if spec.positive or rule != "highest"}
+    return rules.get(st.selectbox("One line for each", [*rules, "film"], format_func=LINES.__getitem__))
+
+
+def _film_rows(spec: BundleSpec, results: Sequence[Screened]) -> list[dict[str, str]]:
+    return [_table_row(result, spec.labels) for result in results]
+
+
+def _patient_rows(
+    spec: BundleSpec, calibrated: Sequence[Screened], rule: Rule, prevalence: float | None
+) -> list[dict[str, str]]:
+    """The rows; it also says how patients are judged."""
+    patients = patients_of(calibrated, rule, prevalence)
+    st.caption(patient_sentence(patients, rule))
+    return [patient_row(number, one, calibrated, spec.labels) for number, one in enumerate(patients, start=1)]
+
+
+def _show_table(rows: Sequence[dict[str, str]]) -> None:
+    st.dataframe(
+        rows,
+        hide_index=True,
+        height=_table_height(len(rows)),
+        column_config={name: st.column_config.TextColumn(width="medium") for name in ("File", "Patient")},
+        alt="Verdict and probabilities of each line; the CSV file holds those of each file",
+    )
 
 
 def _table_height(rows: int) -> int:

@@ -6,7 +6,6 @@ from app.measurements import surroundings_warning
 from app.pieces.card import show_cards
 from app.pieces.intake import offer_samples, offer_uploader, show_model_status, take_in
 from app.pieces.overview import ask_prevalence, show_group, show_overview
-from app.screening import at_prevalence
 from app.session import desk, loading_model, reference_films, served_bundle, wait_for
 from app.wording import SHORTCUT_CAPTION, population_sentence
 
@@ -28,7 +27,7 @@ def main() -> None:
         st.caption(SHORTCUT_CAPTION)
     if desk().results:
         prevalence = ask_prevalence(spec) if spec.positive else None
-        show_overview(spec, [at_prevalence(result, prevalence) for result in desk().results.values()])
+        show_overview(spec, list(desk().results.values()), prevalence)
         show_group(desk().compare(wait_for(loading)))
         show_cards(prevalence, reference_films(wait_for(loading)))
 

@@ -33,8 +33,10 @@ def csv_row(file: str, outcome: Prediction | Refusal, labels: Sequence[str], bun
     return [name, outcome.verdict or "", outcome.finding.code if outcome.finding else "", *probabilities, bundle]
 
 
-def write_csv(stream: TextIO, labels: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Write the header, then the rows as they come."""
+def write_csv(
+    stream: TextIO, labels: Sequence[str], rows: Iterable[Sequence[str]], further: Sequence[str] = ()
+) -> None:
+    """Write the header, with `further` columns after the usual ones, then the rows as they come."""
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(csv_header(labels))
+    writer.writerow([*csv_header(labels), *further])
     writer.writerows(rows)

@@ -14,8 +14,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from models.bundle import Bundle, BundleError
+from models.command_line.by_patient import Patient, Rule, check_rule, judge_patients
 from models.command_line.csv_table import csv_row, write_csv
+from models.command_line.patient_table import patient_cells, patient_header, show_patients
 from models.engines.batching import BATCH_SIZE
+from models.films.patient_key import patient_key, patient_pattern
 from models.films.radiograph import Radiograph, read_radiograph
 from models.films.refusal import Refusal, attempt
 from models.heatmap import overlay
@@ -41,6 +44,8 @@ def predict_paths(
     operating_point: str | None = None,
     prevalence: float | None = None,
     upright: bool = False,
+    by_patient: Rule | None = None,
+    patient_regex: str | None = None,
 ) -> int:
     """Judge files and folders, show a table, write what was asked for; return how many files were refused.
 
@@ -51,34 +56,56 @@ def predict_paths(
         operating_point: the name of the one that plain verdicts are taken at; None: `indeterminate` is a verdict, too.
         prevalence: the share of positive films that probabilities are for; None: that of the training films.
         upright: turn films back that are found turned, and invert those found inverted, and judge them so.
+        by_patient: judge films of one patient together, too, by this rule, and say so in table and CSV.
+        patient_regex: searched in file names; its first group is the patient. None: as `models.films.patient_key` finds them.
     """
     files = find_files(paths)
-    if not files:
-        raise BundleError(f"There is no file in {', '.join(map(str, paths))}. Name files, or folders that hold some.")
-    if bundle.spec.positive is None and (operating_point or prevalence):
-        raise ValueError(
-            "--operating-point and --prevalence are for bundles of two classes. Received: one of "
-            f"{', '.join(bundle.spec.labels)}"
-        )
+    pattern = patient_pattern(patient_regex) if patient_regex is not None else None
+    _check(bundle, paths, files, two_classes=bool(operating_point or prevalence), by_patient=by_patient)
     _prepare_places(csv, heatmaps)
     messages = Console(stderr=True)
     with messages.status(f"Loading the bundle {bundle.spec.name} …"):
         predictor = Predictor(bundle, engine=engine)
-    outcomes: list[tuple[Path, Outcome]] = []
+    judged: list[Outcome] = []
     with progress_bar(messages, "Reading and judging") as advance:
-        for file, radiograph, judged in judge_files(predictor, files, heatmaps=heatmaps is not None, upright=upright):
-            outcome = _as_asked(judged, operating_point, prevalence)
+        for file, radiograph, outcome in judge_files(predictor, files, heatmaps=heatmaps is not None, upright=upright):
             if heatmaps and radiograph and isinstance(outcome, Prediction):
                 outcome = _write_heatmap(heatmaps, file, radiograph, outcome)
-            outcomes.append((file, outcome))
-            advance(len(outcomes), len(files))
+            judged.append(outcome)
+            advance(len(judged), len(files))
+    outcomes = [(file, _as_asked(one, operating_point, prevalence)) for file, one in zip(files, judged, strict=True)]
     console = messages if csv == "-" else Console()
     _show(console, bundle, outcomes)
     if compared := predictor.compare_group([one for _, one in outcomes if isinstance(one, Prediction)]):
         console.print(compared.sentence(), style="yellow" if compared.differs else None, markup=False)
+    patients = None
+    if by_patient:
+        keys = [patient_key(file.name, file, pattern) for file in files]
+        patients = [_asked_of(one, operating_point, prevalence) for one in judge_patients(judged, keys, by_patient)]
+        show_patients(console, bundle.spec, patients, files, rule=by_patient, printable=_printable, most=_SHOWN_ROWS)
     if csv:
-        _write_csv(csv, bundle, outcomes)
+        _write_csv(csv, bundle, outcomes, patients)
     return sum(isinstance(outcome, Refusal) for _, outcome in outcomes)
+
+
+def _check(
+    bundle: Bundle, paths: Sequence[Path], files: Sequence[Path], *, two_classes: bool, by_patient: str | None
+) -> None:
+    """Refuse, before the model is loaded, what cannot be done."""
+    if not files:
+        raise BundleError(f"There is no file in {', '.join(map(str, paths))}. Name files, or folders that hold some.")
+    if bundle.spec.positive is None and two_classes:
+        raise ValueError(
+            "--operating-point and --prevalence are for bundles of two classes. Received: one of "
+            f"{', '.join(bundle.spec.labels)}"
+        )
+    if by_patient:
+        check_rule(by_patient, bundle.spec.positive)
+
+
+def _asked_of(patient: Patient, operating_point: str | None, prevalence: float | None) -> Patient:
+    asked = _as_asked(patient.prediction, operating_point, prevalence) if patient.prediction else None
+    return replace(patient, prediction=asked if isinstance(asked, Prediction) else None)
 
 
 def _as_asked(outcome: Outcome, operating_point: str | None, prevalence: float | None) -> Outcome:
@@ -216,11 +243,17 @@ def _printable(file: Path) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(file))
 
 
-def _write_csv(target: str, bundle: Bundle, outcomes: Sequence[tuple[Path, Outcome]]) -> None:
+def _write_csv(
+    target: str, bundle: Bundle, outcomes: Sequence[tuple[Path, Outcome]], patients: Sequence[Patient] | None
+) -> None:
     spec = bundle.spec
     rows = [csv_row(str(file), outcome, spec.labels, spec.name) for file, outcome in outcomes]
+    further = []
+    if patients is not None:
+        further = patient_header(spec.labels)
+        rows = [[*row, *cells] for row, cells in zip(rows, patient_cells(patients, spec.labels), strict=True)]
     if target == "-":
-        write_csv(sys.stdout, spec.labels, rows)
+        write_csv(sys.stdout, spec.labels, rows, further)
         return
     with atomic_path(Path(target)) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
-        write_csv(stream, spec.labels, rows)
+        write_csv(stream, spec.labels, rows, further)

@@ -1,5 +1,6 @@
 """The elements of a DICOM file, with or without meta information, and the encoding that they really are in (PS3.5, PS3.10)."""
 
+from collections.abc import Iterator
 from io import BytesIO
 from itertools import islice
 from typing import Any, Final
@@ -41,6 +42,19 @@ def read_dataset(content: bytes, start: int) -> Dataset:
     pixels = elements.get(PIXEL_DATA)
     meta.TransferSyntaxUID = _true_syntax(stated, pixels, explicit=explicit, little=little)
     return dataset
+
+
+def first_elements(content: bytes, start: int, last: int) -> Iterator[Any]:
+    """The elements up to the tag `last`, as they stand in a file that may be cut off after them.
+
+    Raises:
+        DICOM_ERRORS: from broken content.
+    """
+    stream = BytesIO(content)
+    stream.seek(start)
+    _read_meta(stream, content)
+    explicit, little = _encoding(content, stream.tell())
+    yield from data_element_generator(stream, not explicit, little, stop_when=lambda tag, vr, length: tag > last)
 
 
 def _read_meta(stream: BytesIO, content: bytes) -> FileMetaDataset:

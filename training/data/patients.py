@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from models.films.patient_key import patient_pattern
 from models.films.published_names import published_name
 
 # The whole vocabulary. A code never changes its meaning: programs that start a training read it.
@@ -170,19 +171,9 @@ def _count(patients: Sequence[str]) -> str:
 
 def _compile(expression: str) -> re.Pattern[str]:
     try:
-        pattern = re.compile(expression)
-    except re.error as error:
-        raise DatasetError(
-            "patient_regex",
-            f"The pattern for the patient must be a regular expression. Received: {expression!r}, {error}.",
-        ) from error
-    if pattern.groups == 0:
-        raise DatasetError(
-            "patient_regex",
-            f"The pattern for the patient must have a group, which is the patient. Received: {expression!r}. "
-            r"Put it in brackets, as in '^(\d+)_'.",
-        )
-    return pattern
+        return patient_pattern(expression)
+    except ValueError as error:
+        raise DatasetError("patient_regex", str(error)) from error
 
 
 def _rows(table: Path) -> list[tuple[str, str]]:

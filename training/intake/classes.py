@@ -54,11 +54,15 @@ class Classes:
 
     def describe(self) -> str:
         """The rule as a sentence."""
-        alone = " and no further finding" if self.is_normal else ""
+        alone = ", with no further finding" if self.is_normal else ""
         return (
-            f"{self.labels[1]} where {' or '.join(sorted(self.positive))} is stated, {self.labels[0]} where "
-            f"{' or '.join(sorted(self.negative))} is{alone}; what is uncertain: {self.uncertain}"
+            f"{self.labels[1]} where {_quoted(self.positive)} is stated, {self.labels[0]} where {_quoted(self.negative)} is"
+            f"{alone}; what is uncertain: {self.uncertain}"
         )
+
+
+def _quoted(names: frozenset[str]) -> str:
+    return " or ".join(f"“{name}”" for name in sorted(names))
 
 
 def make_classes(
