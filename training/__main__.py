@@ -5,6 +5,7 @@
     python -m training stress mine FOLDER
     python -m training weights resnet50 --to carry
     python -m training lungs FILMS MASKS
+    python -m training download kaggle --to chest_xray
     python -m training import --csv labels.csv --images DIR --to FOLDER
 
 FOLDER holds a folder per class (NORMAL/, PNEUMONIA/, or any names), or train/, val/ and test/ with these in them. Images of
@@ -26,6 +27,7 @@ from models.system.process import run_command
 from models.system.progress import progress_bar
 from training.data.patients import DatasetError
 from training.digits.command import add_digits
+from training.intake.download_command import add_download
 from training.intake.import_command import add_import
 from training.judging_commands import add_evaluate, add_stress
 from training.lungs.command import add_lungs
@@ -84,6 +86,7 @@ def build_parser() -> argparse.ArgumentParser:
         ("evaluate", "judge a bundle on a folder that it was not trained on", add_evaluate),
         ("stress", "try a bundle on corrupted films, and for shortcuts", add_stress),
         ("weights", "fetch and check a backbone's ImageNet weights", _add_weights),
+        ("download", "fetch a published data set, and check what came", add_download),
         ("import", "make a folder to train on of a published label file, or of any table", add_import),
         ("lungs", "fit the lung finder on films whose lungs people have drawn", add_lungs),
         ("digits", "train the small residual network on handwritten digits", add_digits),

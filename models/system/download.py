@@ -10,6 +10,7 @@ from threading import Thread
 from typing import Any, Final
 
 _CONNECT_SECONDS: Final = 8
+_REACH_SECONDS: Final = 5
 
 
 def download(url: str, path: Path, progress: Callable[[int, int], None] | None = None) -> None:
@@ -27,8 +28,16 @@ def download(url: str, path: Path, progress: Callable[[int, int], None] | None =
                 progress(come, expected)
 
 
-def _connect(url: str) -> Any:
-    """Open an address, or fail within `_CONNECT_SECONDS`.
+def check_reachable(url: str) -> None:
+    """Raise an OSError where nobody answers within `_REACH_SECONDS`; any answer will do."""
+    try:
+        _connect(url, _REACH_SECONDS).close()
+    except urllib.error.HTTPError:
+        return
+
+
+def _connect(url: str, seconds: float = _CONNECT_SECONDS) -> Any:
+    """Open an address, or fail within so many seconds.
 
     `urlopen` allows that time to each address of a host, and none to its name servers: behind a firewall that drops
     packets it would wait for minutes. The thread is a daemon because such a wait cannot be ended.
@@ -37,7 +46,7 @@ def _connect(url: str) -> Any:
 
     def connect() -> None:
         try:
-            answers.put(urllib.request.urlopen(url, timeout=_CONNECT_SECONDS))  # noqa: S310
+            answers.put(urllib.request.urlopen(url, timeout=seconds))  # noqa: S310
         except (OSError, HTTPException) as error:
             if isinstance(error, urllib.error.HTTPError):
                 error.close()
@@ -45,9 +54,9 @@ def _connect(url: str) -> Any:
 
     Thread(target=connect, daemon=True).start()
     try:
-        answer = answers.get(timeout=_CONNECT_SECONDS)
+        answer = answers.get(timeout=seconds)
     except Empty:
-        raise TimeoutError(f"no answer within {_CONNECT_SECONDS} seconds") from None
+        raise TimeoutError(f"no answer within {seconds} seconds") from None
     if isinstance(answer, Exception):
         raise answer
     return answer

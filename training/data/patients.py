@@ -29,6 +29,8 @@ DATASET_ERROR_CODES: Final = {
     "no_lungs": "a class in whose films no lungs were found",
     "unknown_class": "a class folder whose name the bundle does not know",
     "labels_csv": "a table of labels that cannot be imported",
+    "no_client": "a client for a download that is not installed",
+    "download": "a download that fails, or brings something else than what was published",
     "not_empty": "a folder to be made that is there already",
     "alike_classes": "class folders whose names differ in case or blanks alone",
 }
