@@ -66,13 +66,7 @@ def predict_paths(
     messages = Console(stderr=True)
     with messages.status(f"Loading the bundle {bundle.spec.name} …"):
         predictor = Predictor(bundle, engine=engine)
-    judged: list[Outcome] = []
-    with progress_bar(messages, "Reading and judging") as advance:
-        for file, radiograph, outcome in judge_files(predictor, files, heatmaps=heatmaps is not None, upright=upright):
-            if heatmaps and radiograph and isinstance(outcome, Prediction):
-                outcome = _write_heatmap(heatmaps, file, radiograph, outcome)
-            judged.append(outcome)
-            advance(len(judged), len(files))
+    judged = _judge_all(predictor, files, heatmaps, upright, messages)
     outcomes = [(file, _as_asked(one, operating_point, prevalence)) for file, one in zip(files, judged, strict=True)]
     console = messages if csv == "-" else Console()
     _show(console, bundle, outcomes)
@@ -86,6 +80,20 @@ def predict_paths(
     if csv:
         _write_csv(csv, bundle, outcomes, patients)
     return sum(isinstance(outcome, Refusal) for _, outcome in outcomes)
+
+
+def _judge_all(
+    predictor: Predictor, files: Sequence[Path], heatmaps: Path | None, upright: bool, messages: Console
+) -> list[Outcome]:
+    """The outcome of each file; the heatmaps are written as they come."""
+    judged: list[Outcome] = []
+    with progress_bar(messages, "Reading and judging") as advance:
+        for file, radiograph, outcome in judge_files(predictor, files, heatmaps=heatmaps is not None, upright=upright):
+            if heatmaps and radiograph and isinstance(outcome, Prediction):
+                outcome = _write_heatmap(heatmaps, file, radiograph, outcome)
+            judged.append(outcome)
+            advance(len(judged), len(files))
+    return judged
 
 
 def _check(

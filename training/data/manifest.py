@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from models.films.published_names import published_name
+from models.films.patient_key import published_name
 from models.films.radiograph import read_bytes
 from models.films.refusal import Refusal, attempt
 from models.system.files import atomic_path

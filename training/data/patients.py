@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from models.films.patient_key import patient_pattern
-from models.films.published_names import published_name
+from models.films.patient_key import patient_pattern, published_name
 
 # The whole vocabulary. A code never changes its meaning: programs that start a training read it.
 DATASET_ERROR_CODES: Final = {

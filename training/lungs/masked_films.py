@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from models.films.published_names import published_name
+from models.films.patient_key import published_name
 from models.films.radiograph import read_radiograph
 from training.data.listing import is_image_name
 from training.data.patients import DatasetError

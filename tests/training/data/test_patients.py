@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from models.films.published_names import published_name
+from models.films.patient_key import published_name
 from training.data.patients import DatasetError, name_patients, read_patients_csv
 
 FILES = [Path("A/p1_a.png"), Path("A/p1_b.png"), Path("B/p2_a.png"), Path("B/deep/p1_a.png")]
