@@ -153,6 +153,8 @@ def assert_refused(done: subprocess.CompletedProcess[str], start: str) -> None:
         ),
         (["evaluate"], ["python -m training evaluate", "--compare", "--subgroups", "evaluation.html", "95 % interval"]),
         (["weights"], ["python -m training weights resnet50 --to", "efficientnet_lite0"]),
+        (["import"], ["python -m training import --csv", "--uncertain", "--readers", "rejected.csv", "manifest.csv"]),
+        (["download"], ["python -m training download kaggle --to", "publishes a digest", "MD5"]),
     ],
     ids=lambda value: value[0] if value else "all",
 )

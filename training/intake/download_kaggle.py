@@ -17,7 +17,6 @@ from training.intake.write_folder import new_folder
 
 HANDLE: Final = "paultimothymooney/chest-xray-pneumonia"
 PAGE: Final = f"https://www.kaggle.com/datasets/{HANDLE}"
-_API: Final = "https://api.kaggle.com"
 
 DIGESTS_TABLE: Final = "digests.csv"
 
@@ -52,18 +51,21 @@ def fetch_kaggle(folder: Path, *, progress: Callable[[int, int], None]) -> str:
 
 
 def _download(unpacked: Path) -> None:
+    from kagglesdk.kaggle_env import get_endpoint, get_env
+
     try:
-        check_reachable(_API)
-        import kagglehub
-        from kagglehub.exceptions import (
-            BackendError,
-            CredentialError,
-            DataCorruptionError,
-            NotFoundError,
-            UnauthenticatedError,
-        )
+        check_reachable(get_endpoint(get_env()))  # the client itself would wait for as long as the network lets it
     except OSError as error:
         raise _failed(error) from error
+    import kagglehub
+    from kagglehub.exceptions import (
+        BackendError,
+        CredentialError,
+        DataCorruptionError,
+        NotFoundError,
+        UnauthenticatedError,
+    )
+
     try:
         kagglehub.dataset_download(HANDLE, output_dir=str(unpacked))
     except (OSError, BackendError, CredentialError, DataCorruptionError, NotFoundError, UnauthenticatedError) as error:
