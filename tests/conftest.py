@@ -18,6 +18,14 @@ ROOT = Path(__file__).parents[1]
 START_SECONDS = 60
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Two processes that share the suite keep to a core each: networks of two threads in both would wait for one another."""
+    worker = getattr(config, "workerinput", {}).get("workerid", "")
+    if worker and hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
+
+
 @dataclass(frozen=True)
 class Server:
     """A running `python -m app`."""

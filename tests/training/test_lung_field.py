@@ -80,9 +80,18 @@ def test_it_is_evaluated_and_stressed_as_it_was_trained(
     ran = workshop.evaluate(trained_on_lungs, folder, tmp_path / "report", *patients)
     assert ran.status == 0, ran.err
     assert json.loads((tmp_path / "report/evaluation.json").read_text())["is_training_data"] is True
+    before = workshop.load(trained_on_lungs)
+    head = before.head_file.read_bytes()
     places = ("--cache", workshop.cache, "--out", tmp_path / "stress", "--sample", 4)
-    ran = workshop.run("stress", trained_on_lungs, folder, *places, *patients)
+    ran = workshop.run("stress", trained_on_lungs, folder, *places, *patients, "--into-card")
     assert ran.status == 0, ran.err
+    after = workshop.load(trained_on_lungs)  # what is found out later goes into the card, and changes no answer
+    assert after.spec == before.spec
+    assert after.sha256 != before.sha256
+    assert after.head_file.read_bytes() == head
+    card = (after.folder / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "Not run" not in card[card.index("## Robustness") :]
+    assert "65 corruptions and severities" in card
 
 
 def test_a_bundle_of_an_earlier_schema_judges_whole_films(

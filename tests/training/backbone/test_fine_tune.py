@@ -59,6 +59,7 @@ def tuned(tmp_path_factory: pytest.TempPathFactory, engine: Engine) -> Tuned:
         root,
         "tuned",
         places / "cache",
+        engine="keras",  # the other engine would be made ready for these weights; the command's test does that
         views=0,
         fine_tune=BLOCKS,
         runs=places / "runs",

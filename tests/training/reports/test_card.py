@@ -169,22 +169,6 @@ def test_every_fact_is_told_under_some_item():
     assert named == set(FACTS)
 
 
-def test_what_is_found_out_later_goes_into_the_card_and_changes_no_answer(workshop: Workshop, trained: Trained):
-    ran = workshop.train(trained.data, "amended", "--views", 0)
-    assert ran.status == 0, ran.err
-    before = workshop.load("amended")
-    ran = workshop.run("stress", "amended", trained.data, "--sample", 4, "--out", workshop.root / "stress",
-                       "--cache", workshop.cache, "--into-card")  # fmt: skip
-    assert ran.status == 0, ran.err
-    after = workshop.load("amended")
-    assert after.spec == before.spec
-    assert after.sha256 != before.sha256
-    assert after.head_file.read_bytes() == before.head_file.read_bytes()
-    card = workshop.card("amended")
-    assert "Not run" not in card[card.index("## Robustness") :]
-    assert "65 corruptions and severities" in card
-
-
 def test_training_data_are_no_external_result(workshop: Workshop, trained: Trained, tmp_path: Path):
     ran = workshop.evaluate(trained.name, trained.data, tmp_path, "--into-card")
     assert ran.status == 2
