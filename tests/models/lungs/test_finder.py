@@ -10,7 +10,7 @@ from models.lungs.finder import CHANNELS, FINDER_FILE, LungFinder, first_maps, f
 
 
 def test_the_shipped_numbers_are_some_kilobytes() -> None:
-    assert FINDER_FILE.stat().st_size < 50_000
+    assert FINDER_FILE.stat().st_size < 100_000
     LungFinder.load()
 
 
