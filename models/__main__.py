@@ -1,4 +1,4 @@
-"""Use a bundle from the command line: predict, verify, export.
+"""Use a bundle from the command line: predict, verify, promote, export.
 
     python -m models predict data_samples
     python -m models predict film.dcm --heatmaps out --csv out.csv
@@ -6,6 +6,11 @@
     python -m models predict films --by-patient highest             films of one patient together, too
     python -m models predict films --operating-point balanced       plain verdicts, none of them indeterminate
     python -m models verify default
+    python -m models list
+    python -m models promote mine --reason "trained on our films"   the current bundle from now on
+    python -m models rollback                                       to the one before
+    python -m models history                                        which was the current one from when to when
+    python -m models diff default mine
     python -m models export default --format onnx --to default.onnx
 
 Research and education only: never a diagnosis.
@@ -21,13 +26,15 @@ from rich.console import Console
 
 from models.backbones.table import BACKBONES, get_backbone
 from models.backbones.weights import WeightsError
-from models.bundle import BundleError, list_bundles, load_bundle
+from models.bundle import BundleError, load_bundle
 from models.command_line.by_patient import RULES
 from models.engines.converted import convert_backbone
 from models.engines.load import ENGINES
 from models.export import SUFFIXES
 from models.prediction import POINT_NAMES
 from models.prevalence import check_prevalence
+from models.registry.command import add_registry_commands
+from models.registry.history import RegistryError
 from models.system.quiet import import_keras_quietly
 
 OK, NO_DEVICE, WRONG_USAGE, SOME_REFUSED = 0, 1, 2, 3
@@ -39,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command: Callable[[argparse.Namespace], int] = options.command
     try:
         return command(options)
-    except (BundleError, WeightsError, ValueError, OSError) as error:
+    except (BundleError, RegistryError, WeightsError, ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return WRONG_USAGE
     except KeyboardInterrupt:
@@ -73,8 +80,7 @@ def build_parser() -> argparse.ArgumentParser:
     convert.add_argument("--taps", nargs="*", metavar="LAYER", help="the layers whose maps are laid over each other")
     convert.set_defaults(command=_convert)
 
-    bundles = commands.add_parser("list", help="name the bundles that are there")
-    bundles.set_defaults(command=_list)
+    add_registry_commands(commands)
 
     device = commands.add_parser("device", help="run one convolution and report what ran it")
     device.add_argument("--require-gpu", action="store_true", help="fail where no GPU did")
@@ -174,11 +180,6 @@ def _convert(options: argparse.Namespace) -> int:
     if options.taps is not None:
         backbone = replace(backbone, taps=tuple(options.taps))
     convert_backbone(backbone, options.weights, options.folder)
-    return OK
-
-
-def _list(_: argparse.Namespace) -> int:
-    print("\n".join(list_bundles()) or "no bundles")
     return OK
 
 

@@ -32,13 +32,13 @@ BUNDLES_VARIABLE: Final = "PNEUMOLENS_BUNDLES"
 """Environment variable: a folder of bundles that is looked into before the product's own."""
 
 HEAD_FILE: Final = "head.weights.h5"
-_SPEC_FILE: Final = "bundle.json"
+SPEC_FILE: Final = "bundle.json"
+CURRENT_FILE: Final = "CURRENT"
+HISTORY_FILE: Final = "history.jsonl"
 _SEAL: Final = "content_sha256"
 _SHIPPED: Final = Path(__file__).parent / "bundles"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-
 _AGAIN: Final = "Copy the bundle again, or train it again."
-
 T = TypeVar("T")
 
 
@@ -155,10 +155,10 @@ class Bundle:
 
 def check_bundle_name(name: str) -> str:
     """Return `name` where it can name a folder on any system; a ValueError otherwise."""
-    if not _NAME.fullmatch(name) or name == "CURRENT":
+    if not _NAME.fullmatch(name) or name in (CURRENT_FILE, HISTORY_FILE):
         raise ValueError(
             "A bundle's name must be 1 to 64 letters, digits, dots, dashes or underscores, start with a letter or digit, "
-            f"and not be CURRENT. Received: {name!r}"
+            f"and not be {CURRENT_FILE} or {HISTORY_FILE}. Received: {name!r}"
         )
     return name
 
@@ -171,14 +171,14 @@ def bundle_roots() -> list[Path]:
 
 def list_bundles() -> list[str]:
     """The names of the bundles that are there, unverified."""
-    return sorted({path.parent.name for root in bundle_roots() for path in root.glob(f"[!.]*/{_SPEC_FILE}")})
+    return sorted({path.parent.name for root in bundle_roots() for path in root.glob(f"[!.]*/{SPEC_FILE}")})
 
 
 def current_bundle() -> str:
     """The name in the file `CURRENT`, the bundle that is taken where none is named."""
     for root in bundle_roots():
-        if (root / "CURRENT").is_file():
-            return (root / "CURRENT").read_text(encoding="utf-8").strip()
+        if (root / CURRENT_FILE).is_file():
+            return (root / CURRENT_FILE).read_text(encoding="utf-8", errors="replace").strip()
     raise BundleError(
         "No bundle is named as the current one. Name one: " + (", ".join(list_bundles()) or "none is there.")
     )
@@ -191,8 +191,8 @@ def load_bundle(name: str | None = None) -> Bundle:
         BundleError: where it is missing, of another schema, or where anything in it differs from what was saved.
     """
     name = name or current_bundle()
-    folder = _find(name)
-    content = (folder / _SPEC_FILE).read_bytes()
+    folder = find_bundle_folder(name)
+    content = (folder / SPEC_FILE).read_bytes()
     spec, files = _parse(content, folder)
     if spec.name != folder.name:
         raise BundleError(
@@ -221,7 +221,7 @@ def save_bundle(spec: BundleSpec, write_files: Callable[[Path], None], *, overwr
         content = {"schema_version": SCHEMA_VERSION, **asdict(spec), "files": digests}
         content = json.loads(json.dumps(content, allow_nan=False))  # as it will be read, for the seal
         text = json.dumps({**content, _SEAL: _seal(content)}, indent=2) + "\n"
-        (temporary / _SPEC_FILE).write_text(text, encoding="utf-8")
+        (temporary / SPEC_FILE).write_text(text, encoding="utf-8")
         temporary.chmod(0o755)
         for path in (*temporary.iterdir(), temporary):
             fsync(path)
@@ -238,23 +238,24 @@ def refuse_existing(name: str, *, overwrite: bool) -> None:
         raise BundleError(f"A bundle named {name!r} is there already. Choose another --name, or pass --overwrite.")
 
 
-def _find(name: str) -> Path:
+def find_bundle_folder(name: str) -> Path:
+    """Where a bundle of this name is, unverified; a BundleError where there is none."""
     try:
         check_bundle_name(name)
     except ValueError as error:
         raise BundleError(str(error)) from error
     for root in bundle_roots():
-        if (root / name / _SPEC_FILE).is_file():
+        if (root / name / SPEC_FILE).is_file():
             return root / name
     raise BundleError(f"There is no bundle named {name!r}. There are: {', '.join(list_bundles()) or 'none'}.")
 
 
 def _verify_files(folder: Path, files: Mapping[str, str]) -> None:
     """Links count as missing: they could be pointed elsewhere after the check."""
-    present = {path.name for path in folder.iterdir() if path.is_file() and not path.is_symlink()} - {_SPEC_FILE}
+    present = {path.name for path in folder.iterdir() if path.is_file() and not path.is_symlink()} - {SPEC_FILE}
     if missing := sorted(set(files) - present):
         raise BundleError(f"The bundle {folder.name!r} lacks the file {', '.join(missing)}. {_AGAIN}")
-    listed = {_SPEC_FILE, *files}
+    listed = {SPEC_FILE, *files}
     if strange := sorted(p.name for p in folder.iterdir() if p.name not in listed and not p.name.startswith(".")):
         raise BundleError(f"The bundle {folder.name!r} holds files that were not saved with it: {', '.join(strange)}.")
     for name, expected in files.items():
@@ -288,7 +289,7 @@ def _parse(content: bytes, folder: Path) -> tuple[BundleSpec, dict[str, str]]:
         raw["gate"] = None if raw["gate"] is None else _strict(GateThresholds, raw["gate"])
         return _strict(BundleSpec, raw), files
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise BundleError(f"{_SPEC_FILE} of the bundle {folder.name!r} cannot be used: {error}. {_AGAIN}") from error
+        raise BundleError(f"{SPEC_FILE} of the bundle {folder.name!r} cannot be used: {error}. {_AGAIN}") from error
 
 
 def _strict(cls: type[T], raw: dict[str, Any]) -> T:

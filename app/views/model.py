@@ -11,6 +11,8 @@ from app.session import loading_model, served_bundle
 from app.wording import described, field_sentence, gate_sentence, point_name, points_sentence
 from models.backbones.table import get_backbone
 from models.prediction import OperatingPoint
+from models.registry.served import read_history
+from models.registry.tables import period_row
 
 PICTURE = re.compile(r"!\[[^\]]*\]\([^)]*\)")
 METRICS = {
@@ -42,6 +44,7 @@ def main() -> None:
     show_definitions("Training data", described(spec.data))
     show_definitions("How it was trained", described(spec.training))
     show_definitions("Versions", list(spec.versions.items()))
+    show_history()
     show_card()
 
 
@@ -114,6 +117,27 @@ def show_definitions(title: str, rows: Sequence[tuple[str, str]]) -> None:
     if rows:
         st.header(title, anchor=False)
         st.html(drawing.definitions(rows))
+
+
+def show_history() -> None:
+    """What has been the current bundle from when to when; what people wrote there is not taken for Markdown."""
+    st.header("What has served when", anchor=False)
+    try:
+        history = read_history()
+    except OSError as error:
+        st.warning(f"The history cannot be read: {error.strerror}.", icon=":material/warning:")
+        return
+    current = history.periods[-1] if history.periods and history.periods[-1].current else None
+    if current and current.bundle.sha256 != served.bundle.sha256:
+        st.info(
+            "This page goes on with the bundle that it was started with. The current bundle is another one by now, and serves "
+            "once the page is started anew.",
+            icon=":material/schedule:",
+        )
+    st.dataframe([period_row(period) for period in reversed(history.periods)], hide_index=True)
+    for note in history.notes:
+        st.text(note)
+    st.caption("The current bundle is the one that a page serves which is started without naming another.")
 
 
 def show_card() -> None:

@@ -1,0 +1,91 @@
+"""Make a bundle the current one, or go back to the one before: `CURRENT` and its history change together, or not at all."""
+
+from io import FileIO
+
+from models.bundle import BUNDLES_VARIABLE, CURRENT_FILE, Bundle, bundle_roots, load_bundle
+from models.registry.history import (
+    BundleRef,
+    Change,
+    Event,
+    RegistryError,
+    added_line,
+    check_words,
+    current_ref,
+    locked_history,
+    now,
+    parse_changes,
+)
+from models.registry.served import combine, read_history
+from models.system.files import fsync, write_atomically
+
+
+def promote(bundle: Bundle, *, reason: str, by: str) -> Change | None:
+    """Make a verified bundle the current one; returns None where it is that already.
+
+    Safe to be called by many processes at once. Whoever has loaded a bundle keeps it.
+
+    Raises:
+        RegistryError: where nothing was changed, because of the disk, or as the bundle has changed since it was verified.
+        BundleError: where it has become unusable since.
+    """
+    return _switch("promoted", bundle, reason=reason, by=by)
+
+
+def rollback(bundle: Bundle, *, reason: str, by: str) -> Change | None:
+    """Make `previous_bundle()` the current one again; raises as `promote`, and where it is no longer the one before."""
+    return _switch("rolled back", bundle, reason=reason, by=by)
+
+
+def previous_bundle() -> Bundle:
+    """The bundle, verified, that a roll-back goes back to.
+
+    Raises:
+        RegistryError: where none is on record, or its files have changed since it served.
+        BundleError: where it is missing or damaged.
+    """
+    before = read_history().before
+    if before is None:
+        raise RegistryError(
+            "No bundle is on record that served before this one. Name one: python -m models promote NAME"
+        )
+    bundle = load_bundle(before.name)
+    if bundle.sha256 != before.sha256:
+        raise RegistryError(
+            f"{before.name} served before, but its files have changed since: SHA-256 {before.sha256} then, {bundle.sha256} "
+            f"now. To take it as it is now: python -m models promote {before.name}"
+        )
+    return bundle
+
+
+def _switch(event: Event, bundle: Bundle, *, reason: str, by: str) -> Change | None:
+    check_words("reason", reason)
+    check_words("by", by)
+    root = bundle_roots()[0]
+    try:
+        with locked_history() as file:
+            change = _next_change(file, event, BundleRef(bundle.spec.name, bundle.sha256), reason=reason, by=by)
+            if change is None:
+                return None
+            with added_line(file, change):
+                write_atomically(root / CURRENT_FILE, f"{change.bundle.name}\n")
+    except OSError as error:
+        raise RegistryError(
+            f"Nothing was changed: {root} cannot be written ({error.strerror}). Make room or give leave to write there, or name "
+            f"another folder with {BUNDLES_VARIABLE}; then try again."
+        ) from error
+    fsync(root)
+    return change
+
+
+def _next_change(file: FileIO, event: Event, wanted: BundleRef, *, reason: str, by: str) -> Change | None:
+    """The line to be added to the locked history; None where there is nothing to change."""
+    file.seek(0)
+    changes, faults = parse_changes(file.read())
+    current = current_ref()
+    if event == "promoted" and current == wanted:
+        return None
+    if event == "rolled back" and combine(changes, faults, current).before != wanted:
+        raise RegistryError("The current bundle was changed meanwhile. Look at the history, and try again.")
+    if load_bundle(wanted.name).sha256 != wanted.sha256:
+        raise RegistryError(f"The files of {wanted.name} were changed meanwhile. Try again.")
+    return Change(now(), event, wanted, current, by, reason)
