@@ -12,7 +12,7 @@ from app.wording import described, field_sentence, gate_sentence, point_name, po
 from models.backbones.table import get_backbone
 from models.prediction import OperatingPoint
 from models.registry.served import read_history
-from models.registry.tables import period_row
+from models.registry.tables import period_row, short_digest
 
 PICTURE = re.compile(r"!\[[^\]]*\]\([^)]*\)")
 METRICS = {
@@ -130,8 +130,8 @@ def show_history() -> None:
     current = history.periods[-1] if history.periods and history.periods[-1].current else None
     if current and current.bundle.sha256 != served.bundle.sha256:
         st.info(
-            "This page goes on with the bundle that it was started with. The current bundle is another one by now, and serves "
-            "once the page is started anew.",
+            f"The current bundle is another one, {short_digest(current.bundle.sha256)}. This page goes on with the one that it "
+            "was started with. Started anew, it serves the current one, unless it is told to serve another.",
             icon=":material/schedule:",
         )
     st.dataframe([period_row(period) for period in reversed(history.periods)], hide_index=True)

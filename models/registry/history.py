@@ -15,7 +15,15 @@ from io import FileIO
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from models.bundle import HISTORY_FILE, SPEC_FILE, BundleError, bundle_roots, current_bundle, find_bundle_folder
+from models.bundle import (
+    HISTORY_FILE,
+    SPEC_FILE,
+    BundleError,
+    bundle_roots,
+    check_bundle_name,
+    current_bundle,
+    find_bundle_folder,
+)
 from models.system.files import digest
 
 _LONGEST: Final = 500
@@ -101,13 +109,13 @@ def history_file() -> Path:
 def current_ref() -> BundleRef | None:
     """The bundle that `CURRENT` names as it is now, unverified; None where it names none."""
     try:
-        name = current_bundle()
-    except BundleError:
+        name = check_bundle_name(current_bundle())
+    except (BundleError, ValueError):
         return None
     try:
         return BundleRef(name, digest(find_bundle_folder(name) / SPEC_FILE))
     except BundleError:
-        return BundleRef(name, None) if name.isprintable() and name else None
+        return BundleRef(name, None)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Make a bundle the current one, or go back to the one before: `CURRENT` and its history change together, or not at all."""
 
 from io import FileIO
+from pathlib import Path
 
 from models.bundle import BUNDLES_VARIABLE, CURRENT_FILE, Bundle, bundle_roots, load_bundle
 from models.registry.history import (
@@ -63,6 +64,7 @@ def _switch(event: Event, bundle: Bundle, *, reason: str, by: str) -> Change | N
     root = bundle_roots()[0]
     try:
         with locked_history() as file:
+            _remove_leftovers(root)
             change = _next_change(file, event, BundleRef(bundle.spec.name, bundle.sha256), reason=reason, by=by)
             if change is None:
                 return None
@@ -75,6 +77,12 @@ def _switch(event: Event, bundle: Bundle, *, reason: str, by: str) -> Change | N
         ) from error
     fsync(root)
     return change
+
+
+def _remove_leftovers(root: Path) -> None:
+    """Take away what a process that was killed had begun: nobody else writes `CURRENT` while the history is locked."""
+    for path in root.glob(f".{CURRENT_FILE}-*"):
+        path.unlink()
 
 
 def _next_change(file: FileIO, event: Event, wanted: BundleRef, *, reason: str, by: str) -> Change | None:

@@ -163,11 +163,13 @@ def test_a_disk_that_fills_up_within_the_line_leaves_nothing_of_it(root: Path) -
 def test_killed_between_the_line_and_current_the_promotion_never_was(root: Path) -> None:
     _promote("three")
     (root / CURRENT_FILE).write_text("two\n")  # as it still was
+    (root / ".CURRENT-begun").write_text("thr")
     history = read_history()
     assert [period.bundle.name for period in history.periods] == ["two"]
     assert history.periods[0].current
     assert "did not take effect" in history.notes[0]
     _promote("default")
+    assert not (root / ".CURRENT-begun").exists()
     assert _served() == ["two", "default"]
     assert previous_bundle().spec.name == "two"
 

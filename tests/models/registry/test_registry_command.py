@@ -38,7 +38,7 @@ def test_bundles_are_listed_with_what_tells_them_apart(root: Path, capsys: pytes
     assert "damaged: A bundle's name must be" in out
 
 
-@pytest.mark.parametrize("content", [b"", b"absent", b"\xff\xfe", b"\x1b[2J"])
+@pytest.mark.parametrize("content", [b"", b"absent", b"\xff\xfe", b"\x1b[2J", b"x" * 5000, b"../two"])
 def test_a_current_that_names_nothing_ends_no_command(
     content: bytes, root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
