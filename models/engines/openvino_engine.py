@@ -9,12 +9,16 @@ from models.backbones.table import Backbone
 from models.backbones.weights import WeightsFile
 from models.engines.converted import ConvertedBackbone, converted_backbone
 from models.engines.engine import Features
+from models.engines.openvino_streams import FILMS_AT_ONCE, Streams
 from models.system.quiet import import_openvino_quietly
 
 SMALLEST_COSINE: Final = 0.9999
 """Between a film's embeddings in float32 and in bfloat16; a backbone that falls short of it is run in float32."""
 
 _PROBES: Final = 8
+_FILMS_PER_STREAM: Final = (
+    2  # more of them no longer fit into a core's cache: measured, half as fast again as one batch of all
+)
 
 
 class OpenVinoEngine:
@@ -36,16 +40,22 @@ class OpenVinoEngine:
         if bfloat16 and "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             self.precision = _bearable_precision(self._core, self._converted, backbone)
         self._request: Any = None
+        self._streams: Streams | None = None
 
     def run(self, pixels: NDArray[np.float32]) -> Features:
-        """Pass films `(n, size, size, 1)` through the backbone."""
+        """Pass films `(n, size, size, 1)` through the backbone; many of them a few at a time, on each core others."""
+        if self.precision == "f32" and len(pixels) > 2 * FILMS_AT_ONCE:
+            if self._streams is None:
+                self._streams = Streams(_compiled(self._core, self._converted, self.precision, hint="THROUGHPUT"))
+            return self._streams.run(pixels)
         if self._request is None:
-            self._request = _compile(self._core, self._converted, self.precision)
+            self._request = _compiled(self._core, self._converted, self.precision).create_infer_request()
         return _infer(self._request, pixels)
 
     def release(self) -> None:
-        """Give back the compiled network; the next run compiles it anew."""
+        """Give back the compiled networks; the next run compiles them anew."""
         self._request = None
+        self._streams = None
 
 
 def probe_films(size: int) -> NDArray[np.float32]:
@@ -70,19 +80,18 @@ def _bearable_precision(core: Any, converted: ConvertedBackbone, backbone: Backb
     cosine = converted.recall("bf16_cosine")
     if cosine is None:
         films = probe_films(backbone.input_size)
-        exact, rounded = (_infer(_compile(core, converted, name), films).pooled for name in ("f32", "bf16"))
+        networks = (_compiled(core, converted, name) for name in ("f32", "bf16"))
+        exact, rounded = (_infer(network.create_infer_request(), films).pooled for network in networks)
         cosine = smallest_cosine(exact, rounded)
         converted.remember("bf16_cosine", cosine)
     return "bf16" if cosine >= SMALLEST_COSINE else "f32"
 
 
-def _compile(core: Any, converted: ConvertedBackbone, precision: str) -> Any:
-    settings = {
-        # Left alone, OpenVINO takes bfloat16 wherever the processor has it, and says nothing.
-        "INFERENCE_PRECISION_HINT": precision,
-        "PERFORMANCE_HINT": "LATENCY",  # all cores on one batch
-    }
-    return core.compile_model(core.read_model(converted.network), "CPU", settings).create_infer_request()
+def _compiled(core: Any, converted: ConvertedBackbone, precision: str, *, hint: str = "LATENCY") -> Any:
+    """A network; `hint` "LATENCY" puts all cores on one batch, "THROUGHPUT" a batch on each few of them."""
+    # Left alone, OpenVINO takes bfloat16 wherever the processor has it, and says nothing.
+    settings = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": hint}
+    return core.compile_model(core.read_model(converted.network), "CPU", settings)
 
 
 def _infer(request: Any, pixels: NDArray[np.float32]) -> Features:

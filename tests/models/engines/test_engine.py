@@ -131,6 +131,19 @@ def test_each_caller_gets_its_own_films(openvino: Engine, pixels: NDArray[np.flo
             assert np.allclose(second, alone[(number + 3) % 8], atol=1e-3)
 
 
+def test_films_in_streams_are_seen_as_each_alone(pixels: NDArray[np.float32]) -> None:
+    engine = load_engine(LITE, find_weights(LITE), engine="openvino-f32")
+    together = engine.run(np.concatenate([pixels, pixels[:3]]))
+    alone = [engine.run(film[None]) for film in (*pixels, *pixels[:3])]
+    assert np.allclose(together.pooled, np.concatenate([one.pooled for one in alone]), atol=1e-4)
+    assert np.allclose(together.feature_map, np.concatenate([one.feature_map for one in alone]), atol=1e-3)
+    with pytest.raises(RuntimeError):
+        engine.run(pixels[:, :100])
+    assert np.array_equal(engine.run(pixels).pooled, together.pooled[:8])
+    engine.release()
+    assert np.array_equal(engine.run(pixels).pooled, together.pooled[:8])
+
+
 def test_callers_are_served_in_the_order_in_which_they_came(openvino: Engine, pixels: NDArray[np.float32]) -> None:
     shared = SharedEngine(openvino)
     served: list[int] = []
