@@ -1,10 +1,12 @@
-"""Start the page that judges radiographs in the browser.
+"""Start the page that judges radiographs in the browser, and the HTTP API beside it.
 
     python -m app
     python -m app --port 8600 --bundle default
+    python -m app token ward-3        # makes a token for a program on another machine
 
-The address answers within seconds; the model is loaded when the first page is opened. Ctrl-C or SIGTERM ends it.
-Research and education only: never a diagnosis.
+The address answers within seconds; the model is loaded when the first page is opened, or the first program asks. Ctrl-C or
+SIGTERM ends it. What the API takes stands at /api/docs. Without PNEUMOLENS_API_TOKENS=FILE it answers this machine alone;
+PNEUMOLENS_API_RATE=N sets how many films a client may send in a minute. Research and education only: never a diagnosis.
 """
 
 import argparse
@@ -15,6 +17,8 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
+from app.api.routes import Settings, api_routes, read_settings
+from app.api.tokens import TOKENS_VARIABLE, new_token, token_line
 from app.serving import BUNDLE_VARIABLE, ENGINE_VARIABLE
 from models.backbones.weights import WeightsError
 from models.bundle import BundleError, load_bundle
@@ -29,11 +33,14 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Verify the bundle, print the address, serve; the exit status is 2 where the server could not be started."""
     options = build_parser().parse_args(arguments)
+    if options.command == "token":
+        return make_token(options.name)
     try:
+        settings = read_settings()
         bundle = load_bundle(options.bundle)
         backbone_weights(bundle)
         check_port(options.host, options.port)
-    except (BundleError, WeightsError, OSError) as error:
+    except (BundleError, WeightsError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return WRONG_USAGE
     os.environ[BUNDLE_VARIABLE] = bundle.spec.name
@@ -41,7 +48,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     print(f"PneumoLens, bundle {bundle.spec.name}: {address(options.host, options.port)} (Ctrl-C ends it)", flush=True)
     give_back_memory()
-    return serve(options.host, options.port)
+    return serve(options.host, options.port, settings)
+
+
+def make_token(name: str) -> int:
+    """Print a new token, and the line that lets it in."""
+    token = new_token()
+    try:
+        line = token_line(name, token)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return WRONG_USAGE
+    print("The token, shown this once; the program sends it as `Authorization: Bearer TOKEN`:", file=sys.stderr)
+    print(token, flush=True)
+    print(
+        f"Its line for the file that {TOKENS_VARIABLE} names; restart the app afterwards:", file=sys.stderr, flush=True
+    )
+    print(line)
+    return 0
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -60,6 +84,9 @@ def build_parser() -> argparse.ArgumentParser:
         default="auto",
         help="what runs the backbone: keras (a GPU, where there is one) or openvino (faster on a processor); default: auto",
     )
+    commands = parser.add_subparsers(dest="command", metavar="token")
+    token = commands.add_parser("token", help="make a token for the HTTP API, and print the line that lets it in")
+    token.add_argument("name", help="whose it is: letters, digits, dots, dashes and underscores")
     return parser
 
 
@@ -80,16 +107,18 @@ def address(host: str, port: int) -> str:
     return f"http://{name}:{port}"
 
 
-def serve(host: str, port: int) -> int:
-    """Run Streamlit in this process until a signal ends it; everything else it needs is in `.streamlit/config.toml`."""
-    from streamlit.web import cli
+def serve(host: str, port: int, settings: Settings) -> int:
+    """Serve page and API in this process until a signal ends it; everything else is in `.streamlit/config.toml`."""
+    import streamlit as st
 
-    options = [f"--server.address={host}", f"--server.port={port}"]
+    from app.session import served_model
+
+    options: dict[str, object] = {"server.address": host, "server.port": port}
     if host in LOOPBACK:
         # Elsewhere the names by which the machine is reached are not known here: STREAMLIT_SERVER_ALLOWED_HOSTS says them.
-        options += [f"--server.allowedHosts={name}" for name in LOOPBACK]
+        options["server.allowedHosts"] = list(LOOPBACK)
     entry = Path(__file__).with_name("main.py")
-    cli.main(["run", str(entry), *options], prog_name="streamlit", standalone_mode=False)
+    st.App(entry, routes=api_routes(served_model, settings)).run(config=options)
     return 0
 
 

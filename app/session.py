@@ -99,6 +99,11 @@ def loading_model(bundle: Bundle) -> "Future[Predictor]":
     return start_loading(bundle)
 
 
+def served_model() -> "Future[Predictor]":
+    """The one model in memory, for callers without a page."""
+    return loading_model(served_bundle().bundle)
+
+
 def wait_for(loading: "Future[Predictor]") -> Predictor:
     """The model, once it is there; the page ends with a sentence where it cannot be loaded."""
     try:

@@ -1,0 +1,1 @@
+"""The HTTP API beside the page: the same server, the same loaded model, for programs."""
