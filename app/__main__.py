@@ -11,6 +11,7 @@ PNEUMOLENS_API_RATE=N sets how many films a client may send in a minute. Researc
 
 import argparse
 import os
+import signal
 import socket
 import sys
 from collections.abc import Sequence
@@ -117,6 +118,9 @@ def serve(host: str, port: int, settings: Settings) -> int:
     if host in LOOPBACK:
         # Elsewhere the names by which the machine is reached are not known here: STREAMLIT_SERVER_ALLOWED_HOSTS says them.
         options["server.allowedHosts"] = list(LOOPBACK)
+    # The server raises a signal again when it has shut down: without these, the process would seem to have been killed.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit(0))
     entry = Path(__file__).with_name("main.py")
     st.App(entry, routes=api_routes(served_model, settings)).run(config=options)
     return 0

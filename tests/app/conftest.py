@@ -16,6 +16,8 @@ from models.gate import GateThresholds
 from models.predictor import Predictor
 from tests.bundles import write_bundle
 
+MakeFilm = Callable[..., bytes]
+
 MAIN = Path(__file__).parents[2] / "app/main.py"
 
 
@@ -50,8 +52,8 @@ def make_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...
     return make
 
 
-@pytest.fixture
-def make_film() -> Callable[..., bytes]:
+@pytest.fixture(scope="session")
+def make_film() -> MakeFilm:
     """Take the synthetic films in turn, as PNG and at any width; the same number is the same film."""
 
     def make(number: int = 0, *, width: int = 300) -> bytes:

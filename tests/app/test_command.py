@@ -1,16 +1,19 @@
 """`python -m app`, as a process."""
 
 import http.client
+import json
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
 
+from app.api.tokens import TOKENS_VARIABLE, read_tokens
 from models.bundle import BUNDLES_VARIABLE, load_bundle
 from models.system.quiet import without_tensorflow_chatter
 from tests.conftest import ROOT, StartServer
@@ -56,6 +59,29 @@ def test_a_port_that_cannot_be_had_is_told(port: str) -> None:
     assert result.returncode == 2
     assert "Choose another --port." in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_tokens_are_made_here_and_a_file_without_any_is_told(tmp_path: Path) -> None:
+    made = run("token", "ward-3")
+    token, line = made.stdout.splitlines()
+    assert made.returncode == 0
+    (tmp_path / "tokens").write_text(f"{line}\n", encoding="utf-8")
+    assert read_tokens(tmp_path / "tokens").owner(token) == "ward-3"
+    assert run("token", "two words").returncode == 2
+
+    result = run(**{TOKENS_VARIABLE: str(tmp_path / "absent")})
+    assert result.returncode == 2
+    assert result.stderr.startswith(f"error: {TOKENS_VARIABLE} must name a readable text file")
+
+
+def test_page_and_api_are_on_one_server(start_server: StartServer) -> None:
+    with start_server() as server:
+        with urllib.request.urlopen(f"{server.url}/api/v1/health", timeout=60) as response:
+            assert json.load(response)["bundle"]["sha256"] == load_bundle().sha256
+        with urllib.request.urlopen(f"{server.url}/metrics", timeout=10) as response:
+            assert b"pneumolens_model_info" in response.read()
+        with urllib.request.urlopen(server.url, timeout=10) as response:
+            assert b"<title>Streamlit</title>" in response.read()  # the page's own title comes with its script
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
