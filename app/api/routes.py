@@ -28,7 +28,7 @@ from app.api.openapi import DOCS, DOCUMENT, HEALTH, METRICS, MODEL, PREDICT, doc
 from app.api.problems import ProblemError, problem_response
 from app.api.rate import DEFAULT_RATE, RATE_VARIABLE, RateLimit, read_rate
 from app.api.tokens import TOKENS_VARIABLE, Tokens, read_tokens
-from app.api.uploads import MOST_BYTES, MOST_FILES, uploaded_files
+from app.api.uploads import MOST_BYTES, MOST_FILES, REQUESTS_AT_ONCE, uploaded_files
 from models.backbones.weights import WeightsError
 from models.bundle import BundleError
 from models.films.radiograph import MAX_BYTES
@@ -94,12 +94,13 @@ class Endpoints:
         self._load = load
         self._metrics = metrics
         self._rate = rate
+        self._reading = CapacityLimiter(REQUESTS_AT_ONCE)
         self._judging = CapacityLimiter(JUDGED_AT_ONCE)
 
     async def predict(self, request: Request) -> Response:
         """Judge the files of a form."""
         heatmap = _wants_heatmap(request)
-        async with uploaded_files(request) as files:
+        async with self._reading, uploaded_files(request) as files:
             self._rate.take(request.state.client, len(files) - 1)
             predictor = await self._predictor()
             judged = await self._judge_files(predictor, files, heatmap=heatmap)

@@ -15,6 +15,9 @@ MOST_FILES: Final = 32
 MOST_BYTES: Final = 2 * MAX_BYTES
 """Of a whole request; a single file of more than `MAX_BYTES` is refused as everywhere, and the others are judged."""
 
+REQUESTS_AT_ONCE: Final = 16
+"""Requests that are read and judged at a time, so that their files fit into memory; the others wait, first come, first served."""
+
 _MOST_FIELDS: Final = 16  # that hold no file, and are not read
 
 
@@ -39,7 +42,7 @@ async def _read_form(request: Request) -> FormData:
             "not_multipart", f"Send the files as multipart/form-data. Received: {kind[:80] or 'no type'}."
         )
     # One more than is taken, so that too many can be told from a broken body.
-    parser = MultiPartParser(request.headers, _limited(request), max_files=MOST_FILES + 1, max_fields=_MOST_FIELDS)
+    parser = _MemoryParser(request.headers, _limited(request), max_files=MOST_FILES + 1, max_fields=_MOST_FIELDS)
     try:
         return await parser.parse()
     except _TooLargeError as error:
@@ -59,6 +62,12 @@ def _files_of(form: FormData) -> list[UploadFile]:
     if len(files) > MOST_FILES:
         raise _too_many_files()
     return files
+
+
+class _MemoryParser(MultiPartParser):
+    """Keeps whole files in memory: films are never written to disk, not even for a moment."""
+
+    spool_max_size = MOST_BYTES + 1
 
 
 class _TooLargeError(MultiPartException):

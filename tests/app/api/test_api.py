@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+import tempfile
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from app.api.routes import Settings, read_settings
 from app.api.tokens import TOKENS_VARIABLE, Tokens, TokensError, new_token, read_tokens, token_digest, token_line
 from app.api.uploads import MOST_FILES
 from models.bundle import BundleError
+from models.films.radiograph import MAX_BYTES
 from models.predictor import Predictor
 from tests.app.api.conftest import ELSEWHERE, Client, Load, StartApi
 from tests.app.conftest import MakeFilm
@@ -136,6 +138,11 @@ def test_a_request_of_too_many_bytes_is_left_unread(api: Client) -> None:
     assert problem_of(response) == "request_too_large"
 
 
+def test_a_file_of_too_many_bytes_is_refused_alone(api: Client) -> None:
+    answer = api.predict([("big.png", bytes(MAX_BYTES + 1)), ("notes.txt", b"words")]).json()
+    assert [one["refusal"]["code"] for one in answer["files"]] == ["too_large", "not_an_image"]
+
+
 def test_tokens_let_in_who_has_one_from_anywhere(start_api: StartApi, load: Load, tmp_path: Path) -> None:
     token, other = new_token(), new_token()
     file = tmp_path / "tokens"
@@ -217,3 +224,13 @@ def test_the_documentation_names_all_paths_and_asks_no_other_server(api: Client)
     assert stated == document()
     assert all(path in page for path in stated["paths"])
     assert not re.search(r"<(script|link|img)|@import|url\(", page)
+
+
+def test_films_are_never_on_disk(
+    api: Client, make_film: MakeFilm, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "absent"))  # where any temporary file is an error
+    film = make_film(width=2400)
+    assert len(film) > 2**20
+    (answer,) = api.predict({"film.png": film}).json()["files"]
+    assert answer["prediction"]
