@@ -300,7 +300,7 @@ def test_without_a_setting_heads_are_tried_and_the_best_is_taken(workshop: Works
 def test_the_card_shows_the_heads_that_were_tried(workshop: Workshop, searched: str) -> None:
     card = workshop.card(searched)
     assert "## Heads that were tried" in card
-    assert "chosen among 10" in card
+    assert "chosen among 9" in card
     reported = numbers_in(workshop.report(searched))
     assert [shown for shown in numbers_of_tables(card) if not is_reported(shown, reported)] == []
 

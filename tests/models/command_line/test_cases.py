@@ -42,8 +42,8 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
 def test_a_film_is_judged_like_the_clean_one(name: str, clean: str, rows: dict[str, dict[str, str]]) -> None:
     assert rows[name]["refusal_code"] == ""
     assert rows[name]["verdict"] == rows[clean]["verdict"] == "NORMAL"
-    # A film within a page has been reduced to fit it.
-    reduced = 0.05 if name in ("film_on_white_page.png", "letterbox.png") else 0.001
+    # A film within a page has been reduced to fit it; elsewhere a grey level may be rounded otherwise.
+    reduced = 0.05 if name in ("film_on_white_page.png", "letterbox.png") else 0.005
     assert float(rows[name]["p_PNEUMONIA"]) == pytest.approx(float(rows[clean]["p_PNEUMONIA"]), abs=reduced)
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ KEYS = {
     "errors",
     "images",
     "is_training_data",
+    "left_out",
     "labels",
     "metrics",
     "operating_point",
@@ -279,9 +281,8 @@ def test_the_training_folder_is_told_from_others(workshop: Workshop, trained: Tr
 def test_where_a_folder_has_a_test_split_that_alone_is_judged(
     workshop: Workshop, trained: Trained, elsewhere: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data/train").symlink_to(trained.data)
-    (tmp_path / "data/test").symlink_to(elsewhere)
+    shutil.copytree(trained.data, tmp_path / "data/train")
+    shutil.copytree(elsewhere, tmp_path / "data/test")
     ran = workshop.evaluate(trained.name, tmp_path / "data", tmp_path / "out")
     assert ran.status == 0
     judged = json.loads((tmp_path / "out/evaluation.json").read_text())
