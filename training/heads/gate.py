@@ -73,7 +73,8 @@ def _moments(embeddings: NDArray[np.float32], origin: NDArray[np.float32]) -> _M
     for start in range(0, len(embeddings), _FILMS_AT_ONCE):
         about = embeddings[start : start + _FILMS_AT_ONCE] - origin
         total += about.sum(axis=0)
-        products += about.T @ about
+        with threadpool_limits(1):  # how threads share a product out is not the same each time, nor is its last digit
+            products += about.T @ about
     return _Moments(len(embeddings), total, products)
 
 
