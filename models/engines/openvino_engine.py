@@ -16,9 +16,6 @@ SMALLEST_COSINE: Final = 0.9999
 """Between a film's embeddings in float32 and in bfloat16; a backbone that falls short of it is run in float32."""
 
 _PROBES: Final = 8
-_FILMS_PER_STREAM: Final = (
-    2  # more of them no longer fit into a core's cache: measured, half as fast again as one batch of all
-)
 
 
 class OpenVinoEngine:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from models.backbones.feature_extractor import apply_flat
 from models.backbones.pooling import WEIGHT_PLACES
 from models.lungs.box import EDGE, FINE, OF_A_TIP, OF_BULK, OUTLINE, REACH, SMALLEST
-from models.lungs.field import BRIGHT, DARK, MARGIN, SOFT_FROM, SOFT_TO
+from models.lungs.field import BRIGHT, DARK, MARGIN, SOFT_FROM, SOFT_TO, between_places
 from models.lungs.finder import CHANNELS, PLACES, WAVES, LungFinder, place_terms, wave_terms
 from models.lungs.frame_graph import FilmFrame
 
@@ -221,9 +221,8 @@ def _lines_between(first: Any, last: Any) -> Any:
 
 def _between_places() -> NDArray[np.float32]:
     """How much of each place along a side counts for each finer line, as in `models.lungs.box.interpolated`: `(224, 28)`."""
-    lines, places = (np.arange(FINE) + 0.5) * PLACES / FINE, np.arange(PLACES) + 0.5
-    weights = np.maximum(1 - np.abs(places - lines[:, None]), 0)
-    return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)
+    weights = between_places(0, 1, FINE)
+    return weights / weights.sum(axis=1, keepdims=True)
 
 
 def _ends(tips: Any, bulk: Any, found: Any) -> tuple[Any, Any]:
