@@ -142,12 +142,12 @@ def overlapping(engine: Engine, options: argparse.Namespace, *, films: int) -> d
     listed = [(Film(folder / entry.path, entry.sha256), (0, 1)) for entry in entries]
     size = engine.backbone.input_size
     batches = list(prepared_views(listed, augmentation=_CONFIG, seed=_SEED, size=size))
-    engine.run(batches[0].pixels)
+    engine.run(batches[0][1].pixels)
     started = time.perf_counter()
-    for batch in batches:
+    for _, batch in batches:
         engine.run(batch.pixels)
     between = time.perf_counter()
-    for batch in prepared_views(listed, augmentation=_CONFIG, seed=_SEED, size=size):
+    for _, batch in prepared_views(listed, augmentation=_CONFIG, seed=_SEED, size=size):
         engine.run(batch.pixels)
     alone, beside = between - started, time.perf_counter() - between
     return {

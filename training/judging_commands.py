@@ -2,13 +2,14 @@
 
 import argparse
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from rich.console import Console
 
 from models.bundle import Bundle, load_bundle
 from models.system.quiet import import_keras_quietly
 from training.config import RunConfig
+from training.data.failed_films import exit_status, set_aside, without_failed
 from training.data.folder import read_folder_for
 from training.data.manifest import Manifest
 from training.options import add_cache, add_engine, add_into_card, add_patients
@@ -105,13 +106,16 @@ def _evaluate(options: argparse.Namespace) -> int:
     console, bundle = Console(), load_bundle(options.name)
     earlier = read_earlier(options.compare) if options.compare else None
     manifest = _read_folder_for(bundle, options, console)
-    entries = manifest.select("test") or manifest.entries
-    columns = find_columns(entries, options.subgroups)
-    task = Task(bundle, manifest, entries, columns, earlier)
-    report = evaluate(task, options.out, console, cache=options.cache, engine=options.engine)
+
+    def judged(films: Manifest) -> dict[str, Any]:
+        entries = films.select("test") or films.entries
+        task = Task(bundle, films, entries, find_columns(entries, options.subgroups), earlier)
+        return evaluate(task, options.out, console, cache=options.cache, engine=options.engine)
+
+    report, manifest = without_failed(manifest, judged, set_aside, console)
     if options.into_card:
         amend_card(bundle, {"external": external_result(report)}, console)
-    return 0
+    return exit_status(manifest)
 
 
 def _stress(options: argparse.Namespace) -> int:
@@ -122,19 +126,13 @@ def _stress(options: argparse.Namespace) -> int:
         from training.reports.amend_bundle import amend_card
         from training.stress.stress import stress
     out = options.out or RunConfig.runs / options.name / "stress"
-    report = stress(
-        bundle,
-        manifest,
-        out,
-        console,
-        cache=options.cache,
-        sample=options.sample,
-        seed=options.seed,
-        engine=options.engine,
+    how = {"cache": options.cache, "sample": options.sample, "seed": options.seed, "engine": options.engine}
+    report, manifest = without_failed(
+        manifest, lambda films: stress(bundle, films, out, console, **how), set_aside, console
     )
     if options.into_card:
         amend_card(bundle, {"robustness": report}, console)
-    return 0
+    return exit_status(manifest)
 
 
 def _read_folder_for(bundle: Bundle, options: argparse.Namespace, console: Console) -> Manifest:

@@ -13,6 +13,7 @@ from models.head import HeadConfig
 from models.system.quiet import import_keras_quietly
 from training.backbone.scratch_options import add_scratch, scratch_training
 from training.config import LUNG_VIEWS, AugmentationConfig, HeadTraining, RunConfig
+from training.data.failed_films import exit_status, set_aside, without_failed
 from training.data.folder import read_folder
 from training.embedding.choose_engine import choose_engine
 from training.options import add_backbone, add_cache, add_data, add_head
@@ -101,8 +102,8 @@ def _train(options: argparse.Namespace) -> int:
         _require_blocks(engine.backbone, config.fine_tune)
     from training.train import train  # loads what fits and draws, a second that --help and refusals need not wait for
 
-    train(config, manifest, engine, console)
-    return 0
+    _, trained_on = without_failed(manifest, lambda films: train(config, films, engine, console), set_aside, console)
+    return exit_status(trained_on)
 
 
 def _require_blocks(backbone: Backbone, blocks: int) -> None:

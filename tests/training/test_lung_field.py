@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.bundle import BUNDLES_VARIABLE, load_bundle
+from models.bundle import BUNDLES_VARIABLE, HEAD_FILE, load_bundle
 from models.films.radiograph import Radiograph, read_radiograph
 from models.films.refusal import Refusal
 from models.prediction import Prediction
 from models.predictor import Predictor
+from tests.models.films.unforeseen import fail_after
 from tests.training.conftest import Workshop
 
 SAMPLES = Path(__file__).parents[2] / "data_samples"
@@ -71,6 +72,42 @@ def test_a_second_run_looks_for_no_lungs_again(workshop: Workshop, folder: Path,
     options = ("--field", "lungs", "--pooling", "lungs", "--patient-regex", PATIENTS)
     assert workshop.train(folder, f"{trained_on_lungs}_again", *options).status == 0
     assert workshop.shards() == before
+
+
+@pytest.mark.parametrize(
+    "step", [pytest.param(1, id="where its lungs are looked for"), pytest.param(2, id="where its views are made")]
+)
+def test_a_film_on_which_training_fails_unforeseen_is_set_aside_and_changes_nothing_else(
+    workshop: Workshop, folder: Path, trained_on_lungs: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    data = tmp_path / "films"
+    shutil.copytree(folder, data)
+    film = Image.open(folder / "NORMAL" / "normal1_8.png").point(lambda grey: grey // 2 + step)
+    film.save(data / "NORMAL" / "zfailing1.tiff", compression="tiff_lzw")
+    monkeypatch.setitem(Image.DECODERS, "libtiff", fail_after("libtiff", step))
+    name = f"without_{step}"
+    ran = workshop.train(data, name, "--field", "lungs", "--pooling", "lungs", "--patient-regex", PATIENTS)
+    assert ran.status == 3, ran.err
+    assert "zfailing1.tiff (internal_error): Something went wrong" in ran.out
+    assert workshop.report(name)["set_aside"] == [{"file": "NORMAL/zfailing1.tiff", "code": "internal_error"}]
+    assert (workshop.bundles / name / HEAD_FILE).read_bytes() == (
+        workshop.bundles / trained_on_lungs / HEAD_FILE
+    ).read_bytes()
+
+
+def test_evaluation_sets_a_film_aside_on_which_it_fails_unforeseen(
+    workshop: Workshop, folder: Path, trained_on_lungs: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "films"
+    shutil.copytree(folder, data)
+    film = Image.open(folder / "NORMAL" / "normal1_8.png").point(lambda grey: grey // 2)
+    film.save(data / "NORMAL" / "zfailing1.tiff", compression="tiff_lzw")
+    monkeypatch.setitem(Image.DECODERS, "libtiff", fail_after("libtiff", 1))
+    ran = workshop.evaluate(trained_on_lungs, data, tmp_path / "report", "--patient-regex", PATIENTS)
+    assert ran.status == 3, ran.err
+    found = json.loads((tmp_path / "report" / "evaluation.json").read_text())
+    assert found["set_aside"] == [{"file": "NORMAL/zfailing1.tiff", "code": "internal_error"}]
+    assert sum(found["images"].values()) == 24
 
 
 def test_it_is_evaluated_and_stressed_as_it_was_trained(

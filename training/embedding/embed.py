@@ -5,18 +5,25 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.backbones.pooling import POOLED, pooled_rows
 from models.engines.engine import Engine
+from models.films.refusal import Refusal
 from training.config import AugmentationConfig
+from training.data.failed_films import FailedFilmsError
 from training.data.manifest import Entry
 from training.embedding.cache import EmbeddingCache
 from training.embedding.folder_lungs import FolderLungs, film_of
 from training.embedding.views import Film, View, Views, batched, film_views
+
+Item = TypeVar("Item")
+Made = TypeVar("Made")
+ViewOfFilm = tuple[str, View]
+"""The digest of a film, and a view of it."""
 
 _VIEWS_PER_BATCH: Final = 32
 _BATCHES_AHEAD: Final = 3
@@ -44,6 +51,9 @@ def embed(
     Args:
         views: how many augmented views besides the plain film; or which views.
         lungs: where the lungs of the films are; None: the whole film is shown.
+
+    Raises:
+        FailedFilmsError: at the end of the pass, where it failed on some films; the cache then has the others.
     """
     wanted: Sequence[View] = range(views + 1) if isinstance(views, int) else views
     row_of = {sha256: row for row, sha256 in enumerate(dict.fromkeys(entry.sha256 for entry in entries))}
@@ -51,7 +61,8 @@ def embed(
     keys = _keys(films, wanted, augmentation, seed)
     poolings = 1 if mean_only else len(POOLED)
     found = np.empty((len(row_of), len(wanted), poolings, engine.backbone.embedding_size), dtype=np.float32)
-    places = {key: (row_of[sha256], place) for (sha256, place), key in keys.items()}
+    place_of = {view: place for place, view in enumerate(wanted)}
+    places = {key: (row_of[sha256], place_of[view]) for (sha256, view), key in keys.items()}
     missing = set(places)
     for key, embedding in cache.read(places):
         found[places[key]] = embedding[:poolings]
@@ -59,14 +70,10 @@ def embed(
     work = [
         (film, left)
         for sha256, film in films.items()
-        if (left := [view for place, view in enumerate(wanted) if keys[sha256, place] in missing])
+        if (left := [view for view in wanted if keys[sha256, view] in missing])
     ]
-    coming = iter([key for key in keys.values() if key in missing])
     with _ShardWriter(cache) as writer:
-        for shown in prepared_views(work, augmentation=augmentation, seed=seed, size=engine.backbone.input_size):
-            seen = engine.run(shown.pixels)
-            rows = pooled_rows(seen.pooled, seen.feature_map, shown.lungs)
-            embeddings = {next(coming): embedding for embedding in rows}
+        for embeddings in _embedded(engine, work, keys, augmentation, seed):
             for key, embedding in embeddings.items():
                 found[places[key]] = embedding[:poolings]
             writer.add(embeddings)
@@ -75,14 +82,28 @@ def embed(
     return found if len(row_of) == len(entries) else found[[row_of[entry.sha256] for entry in entries]]
 
 
+def _embedded(
+    engine: Engine,
+    films: Sequence[tuple[Film, Sequence[View]]],
+    keys: Mapping[ViewOfFilm, str],
+    augmentation: AugmentationConfig,
+    seed: int,
+) -> Iterator[dict[str, NDArray[np.float32]]]:
+    """The embeddings of views, `(3, d)`, by their names in the cache, a batch at a time."""
+    for names, shown in prepared_views(films, augmentation=augmentation, seed=seed, size=engine.backbone.input_size):
+        seen = engine.run(shown.pixels)
+        rows = pooled_rows(seen.pooled, seen.feature_map, shown.lungs)
+        yield {keys[name]: row for name, row in zip(names, rows, strict=True)}
+
+
 def _keys(
     films: Mapping[str, Film], views: Sequence[View], augmentation: AugmentationConfig, seed: int
-) -> dict[tuple[str, int], str]:
-    """The name in the cache of each view of each film, by the film's digest and the place of the view."""
+) -> dict[ViewOfFilm, str]:
+    """The name in the cache of each view of each film."""
     return {
-        (sha256, place): f"{sha256}:{film.view_name(view, augmentation, seed)}"
+        (sha256, view): f"{sha256}:{film.view_name(view, augmentation, seed)}"
         for sha256, film in films.items()
-        for place, view in enumerate(views)
+        for view in views
     }
 
 
@@ -107,25 +128,45 @@ def _films(
 
 def prepared_views(
     films: Sequence[tuple[Film, Sequence[View]]], *, augmentation: AugmentationConfig, seed: int, size: int
-) -> Iterator[Views]:
-    """Batches of views in order; the next ones are decoded and augmented on all cores while the backbone is at work."""
+) -> Iterator[tuple[list[ViewOfFilm], Views]]:
+    """Batches of views in order; the next ones are decoded and augmented on all cores while the backbone is at work.
 
-    def prepare(batch: Iterable[tuple[Film, Sequence[View]]]) -> Views:
-        return Views.joined(
-            [film_views(film, numbers, config=augmentation, seed=seed, size=size) for film, numbers in batch]
-        )
+    Raises:
+        FailedFilmsError: after the last batch, where the views of some films could not be made.
+    """
+    failed: dict[Path, Refusal] = {}
+
+    def prepare(batch: Iterable[tuple[Film, Sequence[View]]]) -> tuple[list[ViewOfFilm], list[Views]]:
+        names: list[ViewOfFilm] = []
+        made: list[Views] = []
+        for film, numbers in batch:
+            try:
+                made.append(film_views(film, numbers, config=augmentation, seed=seed, size=size))
+                names += [(film.sha256, number) for number in numbers]
+            except FailedFilmsError as error:
+                failed.update(error.refusals)
+        return names, made
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        coming: deque[Future[Views]] = deque()
         try:
-            for batch in batched(films, views=_VIEWS_PER_BATCH):
-                coming.append(pool.submit(prepare, batch))
-                if len(coming) > _BATCHES_AHEAD:
-                    yield coming.popleft().result()
-            while coming:
-                yield coming.popleft().result()
+            for names, made in ahead(pool, prepare, batched(films, views=_VIEWS_PER_BATCH), _BATCHES_AHEAD):
+                if made:
+                    yield names, Views.joined(made)
         finally:
             pool.shutdown(cancel_futures=True)
+    if failed:
+        raise FailedFilmsError(failed)
+
+
+def ahead(pool: ThreadPoolExecutor, step: Callable[[Item], Made], items: Iterable[Item], count: int) -> Iterator[Made]:
+    """What a step gives for each item, in order, while a pool is at work on the `count` next ones."""
+    coming: deque[Future[Made]] = deque()
+    for item in items:
+        coming.append(pool.submit(step, item))
+        if len(coming) > count:
+            yield coming.popleft().result()
+    while coming:
+        yield coming.popleft().result()
 
 
 class _ShardWriter:

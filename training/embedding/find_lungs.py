@@ -1,9 +1,10 @@
 """Where the lungs of the films of a folder are: one pass of the finder's backbone for each film, kept for next time."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +17,7 @@ from models.bundle import Bundle
 from models.engines.batching import SharedEngine
 from models.engines.load import load_engine
 from models.films.radiograph import read_radiograph
-from models.films.refusal import REFUSAL_CODES, RefusedError
+from models.films.refusal import REFUSAL_CODES, Refusal, attempt
 from models.lungs.box import Box
 from models.lungs.finder import CHANNELS, FINDER_FILE, PLACES, LungFinder, finder_backbone
 from models.lungs.findings import Finding
@@ -24,9 +25,11 @@ from models.lungs.search import FoundLungs, find_lungs
 from models.system.files import digest
 from models.system.progress import Advance, progress_bar
 from training.config import RunConfig
+from training.data.failed_films import FailedFilmsError
 from training.data.manifest import Entry, Manifest, SetAside
 from training.data.patients import DatasetError
 from training.embedding.cache import ArrayCache
+from training.embedding.embed import ahead
 from training.embedding.folder_lungs import FolderLungs
 
 _FILMS_AT_ONCE: Final = 16
@@ -44,6 +47,9 @@ def find_folder_lungs(
     """Find the lungs of films; what the cache has is not looked for again.
 
     `progress` is called with the films done and the films to do.
+
+    Raises:
+        FailedFilmsError: at the end, where it failed on some films; the cache then has the others.
     """
     finder = f"{digest(FINDER_FILE)} {_FIELD_FORM}"
     kept = ArrayCache(cache, "lungs", f"{finder} {_FORM}", (_LENGTH,))
@@ -51,16 +57,32 @@ def find_folder_lungs(
     found = {sha256: _unpacked(row) for sha256, row in kept.read(paths)}
     missing = [sha256 for sha256 in paths if sha256 not in found]
     if missing:
-        new: dict[str, FoundLungs] = {}
-        for sha256, lungs in _search(engine, [(sha256, paths[sha256]) for sha256 in missing]):
-            found[sha256] = new[sha256] = lungs
-            if progress is not None:
-                progress(len(found) - (len(paths) - len(missing)), len(missing))
-            if len(new) == _SHARD:
-                kept.write({key: _packed(one) for key, one in new.items()})
-                new = {}
-        kept.write({key: _packed(one) for key, one in new.items()})
+        new, failed = _look(engine, {sha256: paths[sha256] for sha256 in missing}, kept, progress)
+        if failed:
+            raise FailedFilmsError(failed)
+        found |= new
     return FolderLungs.of(finder, found, root, entries)
+
+
+def _look(
+    engine: str, films: Mapping[str, Path], kept: ArrayCache, progress: Advance | None
+) -> tuple[dict[str, FoundLungs], dict[Path, Refusal]]:
+    """Look for the lungs of films, by their digests, and keep what is found; with the films on which that failed."""
+    found: dict[str, FoundLungs] = {}
+    failed: dict[Path, Refusal] = {}
+    unwritten: dict[str, NDArray[np.float32]] = {}
+    for (sha256, path), lungs in zip(films.items(), _search(engine, list(films.values())), strict=True):
+        if isinstance(lungs, Refusal):
+            failed[path] = lungs
+        else:
+            found[sha256], unwritten[sha256] = lungs, _packed(lungs)
+        if progress is not None:
+            progress(len(found) + len(failed), len(films))
+        if len(unwritten) == _SHARD:
+            kept.write(unwritten)
+            unwritten = {}
+    kept.write(unwritten)
+    return found, failed
 
 
 def lungs_for(
@@ -105,18 +127,30 @@ def _say_set_aside(manifest: Manifest, kept: Sequence[Entry], aside: Sequence[Se
     console.print(f"Set aside: {text} of {len(manifest.entries):,} films; the report lists them.", style="yellow")
 
 
-def _search(engine: str, films: Sequence[tuple[str, Path]]) -> Iterator[tuple[str, FoundLungs]]:
+def _search(engine: str, paths: Sequence[Path]) -> Iterator[FoundLungs | Refusal]:
     backbone = finder_backbone()
     running = SharedEngine(load_engine(backbone, find_weights(backbone), engine=engine))
     finder = LungFinder.load()
     with ThreadPoolExecutor(_READERS) as readers:
-        batches = [films[start : start + _FILMS_AT_ONCE] for start in range(0, len(films), _FILMS_AT_ONCE)]
-        coming = [readers.submit(_read, path) for _, path in batches[0]]
-        for number, batch in enumerate(batches):
-            pictures = [future.result() for future in coming]
-            following = batches[number + 1] if number + 1 < len(batches) else []
-            coming = [readers.submit(_read, path) for _, path in following]
-            yield from zip((sha256 for sha256, _ in batch), find_lungs(running, finder, pictures), strict=True)
+        read = ahead(readers, _read, paths, 2 * _FILMS_AT_ONCE)
+        while pictures := list(islice(read, _FILMS_AT_ONCE)):
+            found = iter(_found(running, finder, [one for one in pictures if not isinstance(one, Refusal)]))
+            yield from (one if isinstance(one, Refusal) else next(found) for one in pictures)
+
+
+def _found(
+    engine: SharedEngine, finder: LungFinder, pictures: Sequence[NDArray[np.uint8]]
+) -> Sequence[FoundLungs | Refusal]:
+    """Look for the lungs of pictures, all in one; where that fails, one by one."""
+
+    def alone(picture: NDArray[np.uint8]) -> FoundLungs | Refusal:
+        return attempt(lambda: find_lungs(engine, finder, [picture])[0])
+
+    def together() -> Sequence[FoundLungs | Refusal]:
+        return find_lungs(engine, finder, pictures)
+
+    found = attempt(together, otherwise=lambda: [alone(picture) for picture in pictures])
+    return [found] * len(pictures) if isinstance(found, Refusal) else found
 
 
 def _packed(lungs: FoundLungs) -> NDArray[np.float32]:
@@ -140,10 +174,5 @@ def _box(edges: NDArray[np.float32]) -> Box:
     return Box(top, left, bottom, right)
 
 
-def _read(path: Path) -> NDArray[np.uint8]:
-    try:
-        return read_radiograph(path).pixels
-    except RefusedError as error:
-        raise OSError(
-            f"{path} could be read when the folder was listed, and no longer: {error} Run it again."
-        ) from error
+def _read(path: Path) -> NDArray[np.uint8] | Refusal:
+    return attempt(lambda: read_radiograph(path).pixels)

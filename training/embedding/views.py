@@ -17,11 +17,10 @@ from numpy.typing import NDArray
 
 from models.backbones.pooling import WEIGHT_PLACES
 from models.films.network_input import network_input
-from models.films.radiograph import read_radiograph
-from models.films.refusal import RefusedError
 from models.lungs.field import lung_field
 from models.lungs.search import FoundLungs
 from training.config import AugmentationConfig
+from training.data.failed_films import of_film, read_film
 from training.embedding.canvas import Canvas, film_canvas
 from training.embedding.degradation import degrade, reduce_film
 from training.embedding.surroundings import blank_lungs, exchange_surroundings
@@ -89,25 +88,32 @@ def film_views(film: Film, views: Sequence[View], *, config: AugmentationConfig,
     """Decode a film once and give its views; view 0 is the film as it is judged.
 
     Raises:
-        OSError: where the film can no longer be read.
+        FailedFilmsError: where that fails; it names this film, or the donor that cannot be read.
     """
-    pixels = _read(film)
+    pixels = read_film(film.path)
+    donors = {view: read_film(donor.path) for view, donor in film.donors.items() if view in views}
+    return of_film(film.path, lambda: _views(film, pixels, donors, views, config, seed, size))
+
+
+def _views(
+    film: Film,
+    pixels: NDArray[np.uint8],
+    donors: Mapping[View, NDArray[np.uint8]],
+    views: Sequence[View],
+    config: AugmentationConfig,
+    seed: int,
+    size: int,
+) -> Views:
     if film.lungs is None:
         plain = network_input(pixels, size)
         return Views(np.stack([_view_of_film(film, plain, view, config, seed) for view in views]), None)
     shown = film.lungs.weights, film_canvas(pixels, film.lungs, size)
     judged = lung_field(pixels, film.lungs.judged, size)
-    pairs = [(judged, shown[0]) if view == 0 else _view_of_lungs(film, *shown, view, config, seed) for view in views]
+    pairs = [
+        (judged, shown[0]) if view == 0 else _view_of_lungs(film, *shown, donors.get(view), view, config, seed)
+        for view in views
+    ]
     return Views(*(np.stack(part) for part in zip(*pairs, strict=True)))
-
-
-def _read(film: Film) -> NDArray[np.uint8]:
-    try:
-        return read_radiograph(film.path).pixels
-    except RefusedError as error:
-        raise OSError(
-            f"{film.path} could be read when the folder was listed, and no longer: {error} Run it again."
-        ) from error
 
 
 def _draws(film: Film, view: int, seed: int) -> np.random.Generator:
@@ -123,15 +129,21 @@ def _view_of_film(
 
 
 def _view_of_lungs(
-    film: Film, weights: NDArray[np.float32], canvas: Canvas, view: View, config: AugmentationConfig, seed: int
+    film: Film,
+    weights: NDArray[np.float32],
+    canvas: Canvas,
+    given: NDArray[np.uint8] | None,
+    view: View,
+    config: AugmentationConfig,
+    seed: int,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """A probe, or an augmented view, of the lungs; on another film's surroundings where there is a donor.
+    """A probe, or an augmented view, of the lungs; on another film's surroundings where `given`, its pixels, are there.
 
     And how much of each of its places is lung; `weights` is that of the plain film.
     """
     pixels, size = canvas.pixels, canvas.size
-    if (donor := film.donors.get(view)) is not None and donor.lungs is not None:
-        other = film_canvas(_read(donor), donor.lungs, size)
+    if given is not None and (lungs := film.donors[view].lungs) is not None:
+        other = film_canvas(given, lungs, size)
         pixels = exchange_surroundings(pixels, canvas.mask, other.pixels, other.mask)
     if view is Probe.SURROUNDINGS:
         pixels = blank_lungs(pixels, canvas.mask)
@@ -142,8 +154,8 @@ def _view_of_lungs(
         pixels = reduce_film(pixels, draw)
     warp = _draw_warp(config, draw, size)
     shown = _toned(_warped(np.rint(pixels).astype(np.uint8), warp, size), config, draw)
-    lungs = cv2.resize(_warped(canvas.lungs, warp, size), (WEIGHT_PLACES, WEIGHT_PLACES), interpolation=cv2.INTER_AREA)
-    return shown, np.asarray(lungs, np.float32)
+    places = cv2.resize(_warped(canvas.lungs, warp, size), (WEIGHT_PLACES, WEIGHT_PLACES), interpolation=cv2.INTER_AREA)
+    return shown, np.asarray(places, np.float32)
 
 
 def augment(plain: NDArray[np.float32], config: AugmentationConfig, draw: np.random.Generator) -> NDArray[np.float32]:

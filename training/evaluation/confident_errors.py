@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from models.films.radiograph import read_radiograph
 from models.prediction import OperatingPoint
+from training.data.failed_films import read_film
 from training.data.manifest import Entry
 from training.metrics.judged import Judged
 from training.plots.judged_plots import contact_sheet
@@ -49,7 +49,7 @@ def draw_errors(errors: Sequence[dict[str, Any]], root: Path, folder: Path) -> P
         of_class = [error for error in errors if error["truth"] == truth]
         for start in range(0, len(of_class), _PER_ROW):
             some = of_class[start : start + _PER_ROW]
-            rows.append([read_radiograph(root / error["file"]).pixels for error in some])
+            rows.append([read_film(root / error["file"]) for error in some])
             titles.append(f"Truth {truth}" + ("" if start == 0 else ", continued"))
             captions.append([_caption(error) for error in some])
     path = folder / ERROR_SHEET

@@ -2,6 +2,7 @@
 
 import argparse
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -10,9 +11,11 @@ from rich.table import Table
 
 from models.backbones.weights import find_weights
 from models.engines.load import load_engine
+from models.films.refusal import Refusal
 from models.lungs.finder import FINDER_FILE, finder_backbone
 from models.system.files import atomic_path
 from models.system.progress import progress_bar
+from training.data.failed_films import INTERNAL_ERROR_STATUS, without_failed
 from training.lungs.fit import fit_finder
 from training.lungs.masked_films import MaskedFilm, divide, list_masked_films
 from training.lungs.score import Agreement, quantile_estimate, score_films
@@ -63,6 +66,15 @@ def _lungs(options: argparse.Namespace) -> int:
         raise ValueError(f"--most must be at least 2. Received: {options.most}")
     console = Console()
     films = list_masked_films(options.films, options.masks)
+    _, kept = without_failed(films, lambda some: _fit(options, some, console), _leave_out, console)
+    return 0 if len(kept) == len(films) else INTERNAL_ERROR_STATUS
+
+
+def _leave_out(films: list[MaskedFilm], refusals: Mapping[Path, Refusal]) -> list[MaskedFilm]:
+    return [film for film in films if film.path not in refusals]
+
+
+def _fit(options: argparse.Namespace, films: list[MaskedFilm], console: Console) -> None:
     fitted, judging = divide(films, left_out=options.left_out)
     fitted = sorted(fitted, key=_shuffled)[: options.most]
     console.print(f"{len(fitted):,} films to fit on, {len(judging):,} of other patients to judge by.")
@@ -76,7 +88,6 @@ def _lungs(options: argparse.Namespace) -> int:
     with atomic_path(options.to) as temporary:
         finder.save(temporary)
     console.print(f"{options.to}: {options.to.stat().st_size:,} bytes")
-    return 0
 
 
 def score_table(scores: Agreement, films: list[MaskedFilm]) -> Table:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from models.films.patient_key import published_name
-from models.films.radiograph import read_radiograph
+from training.data.failed_films import of_film, read_film
 from training.data.listing import is_image_name
 from training.data.patients import DatasetError
 
@@ -33,12 +33,12 @@ class MaskedFilm:
     patient: str
 
     def pixels(self) -> NDArray[np.uint8]:
-        """The film `(H, W)`; raises RefusedError where it cannot be read."""
-        return read_radiograph(self.path).pixels
+        """The film `(H, W)`; raises FailedFilmsError where it cannot be read."""
+        return read_film(self.path)
 
     def lungs(self) -> NDArray[np.uint8]:
-        """The drawn lungs in the film's proportions, `(h, w)`, 255 within and 0 without."""
-        drawn = np.asarray(Image.open(self.mask).convert("L"))
+        """The drawn lungs in the film's proportions, `(h, w)`, 255 within and 0 without; raises as `pixels`."""
+        drawn = of_film(self.path, lambda: np.asarray(Image.open(self.mask).convert("L")))
         return np.where(drawn > 127, np.uint8(255), np.uint8(0))
 
     @property

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from models.films.radiograph import read_radiograph
 from models.system.files import atomic_path
+from training.data.failed_films import read_film
 from training.data.leaks import LeakPair, Leaks
 from training.plots.judged_plots import contact_sheet
 
@@ -46,6 +46,6 @@ def write_table(pairs: Sequence[LeakPair], path: Path) -> None:
 def draw_pairs(pairs: Sequence[LeakPair], root: Path, path: Path) -> None:
     """Draw the first pairs side by side."""
     shown = pairs[:_PAIRS_IN_PICTURE]
-    rows = [[read_radiograph(root / entry.path).pixels for entry in (pair.first, pair.second)] for pair in shown]
+    rows = [[read_film(root / entry.path) for entry in (pair.first, pair.second)] for pair in shown]
     names = [[entry.path.stem[:_NAME_LENGTH] for entry in (pair.first, pair.second)] for pair in shown]
     contact_sheet(rows, [f"{first}, {second}" for first, second in names], path)

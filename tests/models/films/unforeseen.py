@@ -1,6 +1,7 @@
 """An error that nobody foresaw, planted into one kind of file: Pillow's JPEG decoder is exchanged for one that fails."""
 
-from typing import Never
+from collections.abc import Callable
+from typing import Any, Never
 
 from PIL import Image
 
@@ -16,6 +17,16 @@ class UnforeseenError(Exception):
 def fail(*_: object) -> Never:
     """Stands in the place of a decoder."""
     raise UnforeseenError("nobody foresaw this")
+
+
+def fail_after(codec: str, count: int) -> Callable[..., Any]:
+    """Stands in the place of one of Pillow's decoders: the first `count` pictures are decoded, further ones are not."""
+    left = iter(range(count))
+
+    def decoder(*arguments: object) -> Any:
+        return fail() if next(left, None) is None else getattr(Image.core, f"{codec}_decoder")(*arguments)
+
+    return decoder
 
 
 def plant() -> None:
