@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.films.refusal import Refusal
+from models.system.sentence import Sentence
 
 GATE_FILE: Final = "gate.npz"
 
@@ -66,15 +67,23 @@ class Gate:
         if distance > self.thresholds.not_a_radiograph:
             return Refusal(
                 "not_a_radiograph",
-                f"This does not look like a chest radiograph: it lies {distance:.0f} times as far from the training films as "
-                "they lie from each other. Check that it is one frontal chest film, upright and not a photograph of a screen.",
+                Sentence(
+                    "This does not look like a chest radiograph: it lies {distance:.0f} times as far from the training films as "
+                    "they lie from each other. Check that it is one frontal chest film, upright and not a photograph of a "
+                    "screen.",
+                    distance=distance,
+                ),
             )
         if distance > self.thresholds.unlike:
             return Refusal(
                 "unlike_training_data",
-                f"This film is unlike those that the model was trained on ({distance:.1f} times the usual distance, limit "
-                f"{self.thresholds.unlike:.1f}), so no verdict is given. For films of another hospital, age group or view, "
-                "train on a folder of them: python -m training train FOLDER --name NAME.",
+                Sentence(
+                    "This film is unlike those that the model was trained on ({distance:.1f} times the usual distance, limit "
+                    "{limit:.1f}), so no verdict is given. For films of another hospital, age group or view, train on a folder "
+                    "of them: python -m training train FOLDER --name NAME.",
+                    distance=distance,
+                    limit=self.thresholds.unlike,
+                ),
             )
         return None
 
@@ -111,8 +120,12 @@ def pixel_finding(pixels: NDArray[np.uint8]) -> Refusal | None:
         return None
     return Refusal(
         "not_a_radiograph",
-        f"This does not look like a chest radiograph: it has {levels} grey levels, and a film {_FEWEST_LEVELS} or more. Check "
-        "that it is a film and not a drawing, a page of text or a blank picture.",
+        Sentence(
+            "This does not look like a chest radiograph: it has {levels} grey levels, and a film {fewest} or more. Check that it "
+            "is a film and not a drawing, a page of text or a blank picture.",
+            levels=levels,
+            fewest=_FEWEST_LEVELS,
+        ),
     )
 
 

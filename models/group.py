@@ -14,6 +14,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from models.system.sentence import Sentence
+
 GROUP_FILE: Final = "group.npz"
 FEWEST_FILMS: Final = 20
 """Films from which a group is compared."""
@@ -47,16 +49,25 @@ class GroupComparison:
     def differs(self) -> bool:
         return self.p_value < SURE
 
-    def sentence(self) -> str:
+    def sentence(self) -> Sentence:
         """For people: whether the group differs, in which direction, and what follows."""
         p_value = f"p {'<' if self.p_value < 0.001 else '='} {max(self.p_value, 0.001):.3f}"
         if not self.differs:
-            return f"As a group, these {self.films} films are not found to differ from the training films ({p_value})."
-        return (
-            f"As a group, these {self.films} films differ from the training films ({p_value}): in the median they lie "
-            f"{self.distance:.1f} times as far from them as these from each other, and their probability is "
-            f"{self.probability:.2f} (training films: {self.usual_probability:.2f}). What is promised of verdicts does not hold "
-            "for them: judge a labelled part of them first (python -m training evaluate), or train on such films."
+            return Sentence(
+                "As a group, these {films} films are not found to differ from the training films ({p_value}).",
+                films=self.films,
+                p_value=p_value,
+            )
+        return Sentence(
+            "As a group, these {films} films differ from the training films ({p_value}): in the median they lie {distance:.1f} "
+            "times as far from them as these from each other, and their probability is {probability:.2f} (training films: "
+            "{usual:.2f}). What is promised of verdicts does not hold for them: judge a labelled part of them first "
+            "(python -m training evaluate), or train on such films.",
+            films=self.films,
+            p_value=p_value,
+            distance=self.distance,
+            probability=self.probability,
+            usual=self.usual_probability,
         )
 
 

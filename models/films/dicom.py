@@ -14,6 +14,7 @@ from models.films.dicom_header import DICOM_ERRORS, Faults, damaged, numbers, te
 from models.films.dicom_lut import apply_modality, apply_voi
 from models.films.pictures import quiet_codecs, rgb_luminance, stretch, too_many_pixels
 from models.films.refusal import Refusal, RefusedError
+from models.system.sentence import Sentence
 
 _MONOCHROME: Final = ("MONOCHROME1", "MONOCHROME2")
 _COLOURS: Final = ("PALETTE COLOR", "RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
@@ -60,7 +61,7 @@ def _settle_header(dataset: Dataset, max_pixels: int, faults: Faults) -> None:
     """Refuse by what the header says, before a pixel is decoded; what it leaves out is filled in, for pydicom asks for it."""
     if "PixelData" not in dataset:
         if "FloatPixelData" in dataset or "DoubleFloatPixelData" in dataset:
-            raise unsupported("The DICOM file holds computed values, not the pixels of a detector")
+            raise unsupported(Sentence("The DICOM file holds computed values, not the pixels of a detector"))
         raise RefusedError("no_pixels", "This DICOM file holds no image. Choose the object with the radiograph itself.")
     if whole_number(dataset, "NumberOfFrames", 1) > 1:
         raise _several_frames()
@@ -69,13 +70,15 @@ def _settle_header(dataset: Dataset, max_pixels: int, faults: Faults) -> None:
     if not kind:
         raise damaged()
     if kind not in _MONOCHROME + _COLOURS:
-        raise unsupported("The DICOM file is in a colour space that is not read here")
+        raise unsupported(Sentence("The DICOM file is in a colour space that is not read here"))
     _settle_size(dataset, max_pixels)
     _settle_depth(dataset, faults)
     if kind == "PALETTE COLOR" and not dataset.original_encoding[1]:
-        raise unsupported("The DICOM file has a big-endian colour table")  # pydicom would read it in the wrong order
+        raise unsupported(
+            Sentence("The DICOM file has a big-endian colour table")
+        )  # pydicom would read it in the wrong order
     if "SegmentedRedPaletteColorLookupTableData" in dataset:  # a few bytes of it can unfold to gigabytes
-        raise unsupported("The DICOM file has a segmented colour table")
+        raise unsupported(Sentence("The DICOM file has a segmented colour table"))
 
 
 def _settle_size(dataset: Dataset, max_pixels: int) -> None:
@@ -87,7 +90,9 @@ def _settle_size(dataset: Dataset, max_pixels: int) -> None:
     if rows * columns * samples > max_pixels:
         raise too_many_pixels(columns, rows, max_pixels)
     if samples != expected:
-        raise unsupported(f"The DICOM file has {samples} samples to a pixel, which its colour space has not")
+        raise unsupported(
+            Sentence("The DICOM file has {samples} samples to a pixel, which its colour space has not", samples=samples)
+        )
     dataset.Rows, dataset.Columns, dataset.SamplesPerPixel = rows, columns, samples
     if samples > 1:
         dataset.PlanarConfiguration = whole_number(dataset, "PlanarConfiguration", 0)
@@ -97,7 +102,7 @@ def _settle_depth(dataset: Dataset, faults: Faults) -> None:
     allocated = whole_number(dataset, "BitsAllocated")
     stored = whole_number(dataset, "BitsStored", allocated)
     if not 1 <= stored <= allocated:
-        faults.add(f"that {stored} bits are stored")
+        faults.add(Sentence("that {stored} bits are stored", stored=stored))
         stored = allocated
     dataset.BitsAllocated, dataset.BitsStored = allocated, stored
     dataset.HighBit = whole_number(dataset, "HighBit", stored - 1)

@@ -16,6 +16,7 @@ from pydicom.encaps import generate_fragments, get_frame
 from pydicom.pixels import get_decoder, pixel_array
 
 from models.films.dicom_header import Faults, damaged, unsupported
+from models.system.sentence import Sentence
 
 # Transfer syntax → pydicom's decoding plugin ("": not compressed). What is not here is refused by the file
 # meta information alone: the deflated syntax, for one, would be inflated without a limit just to read its header.
@@ -53,9 +54,9 @@ _COMPLAINTS: Final = tuple(  # how the messages of the JPEG library inside gdcm 
 def check_transfer_syntax(syntax: str) -> None:
     """Refuse an encoding that is not read here, on the word of the file meta information."""
     if syntax not in _DECODERS:
-        raise unsupported("The DICOM file is encoded in a way that is not read here")
+        raise unsupported(Sentence("The DICOM file is encoded in a way that is not read here"))
     if _DECODERS[syntax] and _DECODERS[syntax] not in get_decoder(syntax).available_plugins:
-        raise unsupported("A codec for this DICOM file is missing from this installation")
+        raise unsupported(Sentence("A codec for this DICOM file is missing from this installation"))
 
 
 def coded_syntax(pixels: bytes) -> str:
@@ -97,7 +98,7 @@ def stored_values(dataset: Dataset, faults: Faults) -> NDArray[Any]:
     """
     syntax = dataset.file_meta.TransferSyntaxUID
     if syntax == uid.JPEGExtended12Bit and int(dataset.BitsStored) > 8:
-        raise unsupported("The DICOM file is a 12-bit lossy JPEG")
+        raise unsupported(Sentence("The DICOM file is a 12-bit lossy JPEG"))
     plugin = _DECODERS[syntax]
     if plugin:
         _check_frame(get_frame(dataset.PixelData, 0, number_of_frames=1), dataset)
@@ -125,7 +126,7 @@ def _used_bits(values: NDArray[Any], dataset: Dataset, faults: Faults) -> NDArra
     kept = (values << (bits - stored)) >> (bits - stored)
     if _roughness(kept) <= _roughness(values):
         return kept
-    faults.add(f"that {stored} bits are stored")
+    faults.add(Sentence("that {stored} bits are stored", stored=stored))
     return values
 
 

@@ -12,6 +12,7 @@ from pydicom.sequence import Sequence
 
 from models.films.pictures import CODEC_ERRORS
 from models.films.refusal import Refusal, RefusedError
+from models.system.sentence import Sentence
 
 DICOM_ERRORS: Final = (*CODEC_ERRORS, BytesLengthException)  # what broken content makes pydicom and its codecs raise
 
@@ -22,9 +23,9 @@ class Faults:
     """What of a header cannot be followed, in words, each once."""
 
     def __init__(self) -> None:
-        self._found: dict[str, None] = {}
+        self._found: dict[Sentence, None] = {}
 
-    def add(self, what: str) -> None:
+    def add(self, what: Sentence) -> None:
         self._found[what] = None
 
     def notes(self) -> tuple[Refusal, ...]:
@@ -34,8 +35,11 @@ class Faults:
         return (
             Refusal(
                 "header_faults",
-                f"The DICOM file states what cannot be followed, and was read without it: {', '.join(self._found)}. "
-                "Compare the picture with the one that a viewer shows.",
+                Sentence(
+                    "The DICOM file states what cannot be followed, and was read without it: {faults}. Compare the picture with "
+                    "the one that a viewer shows.",
+                    faults=list(self._found),
+                ),
             ),
         )
 
@@ -113,7 +117,8 @@ def damaged() -> RefusedError:
     return RefusedError("damaged", "This DICOM file is cut short or broken. Export the radiograph again.")
 
 
-def unsupported(what: str) -> RefusedError:
+def unsupported(what: Sentence) -> RefusedError:
     return RefusedError(
-        "unsupported_encoding", f"{what}. Export the radiograph uncompressed or as JPEG 2000, in greyscale."
+        "unsupported_encoding",
+        Sentence("{what}. Export the radiograph uncompressed or as JPEG 2000, in greyscale.", what=what),
     )

@@ -12,6 +12,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 
 from models.films.dicom_header import DICOM_ERRORS, Faults, items, numbers, statements, text
+from models.system.sentence import Sentence
 
 _LEAST_SHARE: Final = 0.01
 """Of the film, within a window: one that holds less shows no film, but a black or a white sheet."""
@@ -27,12 +28,12 @@ def apply_modality(stored: NDArray[Any], dataset: Dataset, faults: Faults) -> ND
             table = _Table.read(item)
             if table is not None and (measured := table.shown(stored)) is not None:
                 return measured
-            faults.add("its modality look-up table")
+            faults.add(Sentence("its modality look-up table"))
         if "RescaleSlope" in source or "RescaleIntercept" in source:
             slope = _one_number(source, "RescaleSlope", 1.0, faults)
             intercept = _one_number(source, "RescaleIntercept", 0.0, faults)
             if slope == 0:
-                faults.add("a rescale slope of zero")
+                faults.add(Sentence("a rescale slope of zero"))
                 return stored
             return stored if (slope, intercept) == (1, 0) else stored.astype(np.float64) * slope + intercept
     return stored
@@ -45,12 +46,12 @@ def apply_voi(values: NDArray[Any], dataset: Dataset, faults: Faults) -> NDArray
             table = _Table.read(item)
             if table is not None and (shown := table.shown(values)) is not None:
                 return shown
-            faults.add("a VOI look-up table")
+            faults.add(Sentence("a VOI look-up table"))
         for centre, width in _windows(source, faults):
             windowed = _through_window(values, centre, width, _function(source, faults))
             if windowed is not None:
                 return windowed
-            faults.add("a window that shows nothing of the film")
+            faults.add(Sentence("a window that shows nothing of the film"))
     return values
 
 
@@ -58,10 +59,10 @@ def _one_number(source: Dataset, keyword: str, default: float, faults: Faults) -
     try:
         found = numbers(source, keyword)
     except DICOM_ERRORS:
-        faults.add("its rescale slope or intercept")
+        faults.add(Sentence("its rescale slope or intercept"))
         return default
     if len(found) > 1:
-        faults.add("further rescale slopes or intercepts")
+        faults.add(Sentence("further rescale slopes or intercepts"))
     return found[0] if found else default
 
 
@@ -72,12 +73,12 @@ def _windows(source: Dataset, faults: Faults) -> Iterator[tuple[float, float]]:
     try:
         centres, widths = numbers(source, "WindowCenter"), numbers(source, "WindowWidth")
     except DICOM_ERRORS:
-        faults.add("a window that is no number")
+        faults.add(Sentence("a window that is no number"))
         return
     if len(centres) != len(widths):
-        faults.add(f"{len(centres)} window centres for {len(widths)} widths")
+        faults.add(Sentence("{centres} window centres for {widths} widths", centres=len(centres), widths=len(widths)))
     elif len(centres) != 1:
-        faults.add("further windows" if centres else "an empty window")
+        faults.add(Sentence("further windows") if centres else Sentence("an empty window"))
     yield from zip(centres, widths, strict=False)
 
 
@@ -87,7 +88,7 @@ def _function(source: Dataset, faults: Faults) -> str:
         return "LINEAR"
     name = text(source, "VOILUTFunction").replace(" ", "_").replace("-", "_")
     if name not in ("LINEAR", "LINEAR_EXACT", "SIGMOID"):
-        faults.add("a VOI function that is not known")
+        faults.add(Sentence("a VOI function that is not known"))
         return "LINEAR"
     return name
 

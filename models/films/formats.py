@@ -5,6 +5,7 @@ import struct
 from typing import Final
 
 from models.films.refusal import RefusedError
+from models.system.sentence import Sentence
 
 _PREAMBLE: Final = 128  # bytes before the letters DICM (DICOM PS3.10, 7.1)
 _BMP_HEADER_SIZES: Final = frozenset({12, 16, 40, 52, 56, 64, 108, 124})
@@ -17,47 +18,53 @@ _UNDEFINED: Final = 0xFFFFFFFF
 _LONG_VRS: Final = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())  # four bytes of length (PS3.5, 7.1.2)
 _VRS: Final = _LONG_VRS | frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
 
-_EXPORT: Final = "Save or export the radiograph as PNG, JPEG or DICOM."
-_SAVE_WITHIN: Final = "Save the radiograph in it as PNG, JPEG or DICOM."
-_ONE_FILM: Final = "Choose the radiograph itself, as PNG, JPEG or DICOM; volumes and tables of numbers are not read."
-_UNPACK: Final = "Unpack it and choose the films in it."
+_EXPORT: Final = Sentence("Save or export the radiograph as PNG, JPEG or DICOM.")
+_SAVE_WITHIN: Final = Sentence("Save the radiograph in it as PNG, JPEG or DICOM.")
+_ONE_FILM: Final = Sentence(
+    "Choose the radiograph itself, as PNG, JPEG or DICOM; volumes and tables of numbers are not read."
+)
+_UNPACK: Final = Sentence("Unpack it and choose the films in it.")
 
 _LOOKED_AT: Final = 1024  # bytes
 
 # How files of other programs begin, what they are, and what their owner can do.
 _OTHERS: Final = (
-    (rb".{4}ftyp(avi[fs]|mi[fa][1f].{,40}avi[fs])", "an AVIF picture", _EXPORT),
-    (rb".{4}ftyp(hei[cmsx]|hev[cmsx]|mif[12]|msf1)", "a HEIC picture, as telephones take them", _EXPORT),
-    (rb".{4}(ftyp|moov|mdat)|\0\0\x01[\xb3\xba]|\x1aE\xdf\xa3|RIFF.{4}AVI ", "a video", _SAVE_WITHIN),
-    (rb"\xff\x0a|\0\0\0\x0cJXL ", "a JPEG XL picture", _EXPORT),
-    (rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51", "a JPEG 2000 picture outside DICOM", _EXPORT),
-    (rb"II\xbc", "a JPEG XR picture", _EXPORT),
-    (rb"GIF8[79]a", "a GIF picture", _EXPORT),
-    (rb"P[1-7]\s", "a PNM picture", _EXPORT),
-    (rb"\0\0[\x01\x02]\0[^\0]", "an icon", _EXPORT),
-    (rb"8BPS", "a Photoshop file", _EXPORT),
-    (rb"\x76\x2f\x31\x01", "an OpenEXR picture", _EXPORT),
-    (rb"DDS ", "a DDS picture", _EXPORT),
-    (rb"gimp xcf", "a GIMP file", _EXPORT),
-    (rb"\s*+%PDF-", "a PDF document", _SAVE_WITHIN),
-    (rb"%!PS|\xc5\xd0\xd3\xc6", "a PostScript document", _SAVE_WITHIN),
-    (rb"(?i)(\xef\xbb\xbf)?\s*+(<\?xml[^>]*+>)?\s*+(<![^>]*+>\s*+){,3}<svg\b", "an SVG drawing", _EXPORT),
-    (rb"(?i)(\xef\xbb\xbf)?\s*+(<!doctype html|<html)", "a web page", _SAVE_WITHIN),
-    (rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1|PK\x03\x04.{26}(word|xl|ppt|\[Content)", "an Office document", _SAVE_WITHIN),
-    (rb".{344}n[+i]1\0|.{4}n[+i]2\0", "a NIfTI volume", _ONE_FILM),
-    (rb"NRRD0", "an NRRD volume", _ONE_FILM),
-    (rb"(ObjectType|NDims) *+=", "a MetaImage volume", _ONE_FILM),
-    (rb"\x89HDF\r\n\x1a\n|CDF[\x01\x02]", "an HDF5 or NetCDF file", _ONE_FILM),
-    (rb"MATLAB 5", "a MATLAB file", _ONE_FILM),
-    (rb"\x93NUMPY", "a NumPy array", _ONE_FILM),
-    (rb"PK[\x03\x05]", "a ZIP archive", _UNPACK),
-    (rb"\x1f\x8b", "a gzip file", _UNPACK),
-    (rb"BZh", "a bzip2 file", _UNPACK),
-    (rb"\xfd7zXZ\0", "an xz file", _UNPACK),
-    (rb"\x28\xb5\x2f\xfd", "a Zstandard file", _UNPACK),
-    (rb"7z\xbc\xaf\x27\x1c", "a 7z archive", _UNPACK),
-    (rb"Rar!\x1a\x07", "a RAR archive", _UNPACK),
-    (rb".{257}ustar", "a tar archive", _UNPACK),
+    (rb".{4}ftyp(avi[fs]|mi[fa][1f].{,40}avi[fs])", Sentence("an AVIF picture"), _EXPORT),
+    (rb".{4}ftyp(hei[cmsx]|hev[cmsx]|mif[12]|msf1)", Sentence("a HEIC picture, as telephones take them"), _EXPORT),
+    (rb".{4}(ftyp|moov|mdat)|\0\0\x01[\xb3\xba]|\x1aE\xdf\xa3|RIFF.{4}AVI ", Sentence("a video"), _SAVE_WITHIN),
+    (rb"\xff\x0a|\0\0\0\x0cJXL ", Sentence("a JPEG XL picture"), _EXPORT),
+    (rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51", Sentence("a JPEG 2000 picture outside DICOM"), _EXPORT),
+    (rb"II\xbc", Sentence("a JPEG XR picture"), _EXPORT),
+    (rb"GIF8[79]a", Sentence("a GIF picture"), _EXPORT),
+    (rb"P[1-7]\s", Sentence("a PNM picture"), _EXPORT),
+    (rb"\0\0[\x01\x02]\0[^\0]", Sentence("an icon"), _EXPORT),
+    (rb"8BPS", Sentence("a Photoshop file"), _EXPORT),
+    (rb"\x76\x2f\x31\x01", Sentence("an OpenEXR picture"), _EXPORT),
+    (rb"DDS ", Sentence("a DDS picture"), _EXPORT),
+    (rb"gimp xcf", Sentence("a GIMP file"), _EXPORT),
+    (rb"\s*+%PDF-", Sentence("a PDF document"), _SAVE_WITHIN),
+    (rb"%!PS|\xc5\xd0\xd3\xc6", Sentence("a PostScript document"), _SAVE_WITHIN),
+    (rb"(?i)(\xef\xbb\xbf)?\s*+(<\?xml[^>]*+>)?\s*+(<![^>]*+>\s*+){,3}<svg\b", Sentence("an SVG drawing"), _EXPORT),
+    (rb"(?i)(\xef\xbb\xbf)?\s*+(<!doctype html|<html)", Sentence("a web page"), _SAVE_WITHIN),
+    (
+        rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1|PK\x03\x04.{26}(word|xl|ppt|\[Content)",
+        Sentence("an Office document"),
+        _SAVE_WITHIN,
+    ),
+    (rb".{344}n[+i]1\0|.{4}n[+i]2\0", Sentence("a NIfTI volume"), _ONE_FILM),
+    (rb"NRRD0", Sentence("an NRRD volume"), _ONE_FILM),
+    (rb"(ObjectType|NDims) *+=", Sentence("a MetaImage volume"), _ONE_FILM),
+    (rb"\x89HDF\r\n\x1a\n|CDF[\x01\x02]", Sentence("an HDF5 or NetCDF file"), _ONE_FILM),
+    (rb"MATLAB 5", Sentence("a MATLAB file"), _ONE_FILM),
+    (rb"\x93NUMPY", Sentence("a NumPy array"), _ONE_FILM),
+    (rb"PK[\x03\x05]", Sentence("a ZIP archive"), _UNPACK),
+    (rb"\x1f\x8b", Sentence("a gzip file"), _UNPACK),
+    (rb"BZh", Sentence("a bzip2 file"), _UNPACK),
+    (rb"\xfd7zXZ\0", Sentence("an xz file"), _UNPACK),
+    (rb"\x28\xb5\x2f\xfd", Sentence("a Zstandard file"), _UNPACK),
+    (rb"7z\xbc\xaf\x27\x1c", Sentence("a 7z archive"), _UNPACK),
+    (rb"Rar!\x1a\x07", Sentence("a RAR archive"), _UNPACK),
+    (rb".{257}ustar", Sentence("a tar archive"), _UNPACK),
 )
 
 
@@ -90,7 +97,8 @@ def not_an_image(content: bytes) -> RefusedError:
     """The refusal of a file that is neither DICOM nor a picture read here; a known format is named."""
     for start, what, advice in _OTHERS:
         if re.match(start, content[:_LOOKED_AT], re.DOTALL):
-            return RefusedError("not_an_image", f"This is {what}; that is not read here. {advice}")
+            sentence = Sentence("This is {what}; that is not read here. {advice}", what=what, advice=advice)
+            return RefusedError("not_an_image", sentence)
     return RefusedError(
         "not_an_image", "This is not an image that can be read here. Use JPEG, PNG, TIFF, BMP, WebP or DICOM."
     )

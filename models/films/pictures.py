@@ -22,6 +22,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from models.films.png_chunks import without_remarks
 from models.films.refusal import RefusedError
+from models.system.sentence import Sentence
 
 # What Pillow and pydicom raise on broken content. They parse with struct, indexing and attribute access and let the
 # failure of those through, so the tuple is wide; fuzzing every format found nothing beyond it.
@@ -129,7 +130,8 @@ def decode_picture(content: bytes, kind: str, *, max_pixels: int) -> NDArray[np.
         ) from error
     except CODEC_ERRORS as error:
         raise RefusedError(
-            "damaged", f"This {kind} file is cut short or broken. Copy or export the radiograph again."
+            "damaged",
+            Sentence("This {kind} file is cut short or broken. Copy or export the radiograph again.", kind=kind),
         ) from error
 
 
@@ -137,8 +139,13 @@ def too_many_pixels(width: int, height: int, max_pixels: int) -> RefusedError:
     """The refusal for a picture whose header asks for more pixels than are decoded here."""
     return RefusedError(
         "too_large",
-        f"The image has {width} by {height} pixels; at most {max_pixels // 1_000_000} million are read. "
-        "Export the radiograph in its ordinary size.",
+        Sentence(
+            "The image has {width} by {height} pixels; at most {most} million are read. Export the radiograph in its ordinary "
+            "size.",
+            width=width,
+            height=height,
+            most=max_pixels // 1_000_000,
+        ),
     )
 
 

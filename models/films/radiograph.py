@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from models.films.formats import dicom_start, not_an_image, picture_format
 from models.films.pictures import decode_picture
 from models.films.refusal import Refusal, RefusedError
+from models.system.sentence import Sentence
 
 MAX_BYTES: Final = 64 * 2**20
 MAX_PIXELS: Final = 50_000_000
@@ -105,8 +106,13 @@ def _check_scene(pixels: NDArray[np.uint8]) -> None:
     if min(height, width) < MIN_SIDE:
         raise RefusedError(
             "too_small",
-            f"The image has {width} by {height} pixels; each side must have at least {MIN_SIDE}. "
-            "Export the radiograph in full size.",
+            Sentence(
+                "The image has {width} by {height} pixels; each side must have at least {least}. Export the radiograph in full "
+                "size.",
+                width=width,
+                height=height,
+                least=MIN_SIDE,
+            ),
         )
     if pixels.min() == pixels.max():
         raise RefusedError(
@@ -116,5 +122,8 @@ def _check_scene(pixels: NDArray[np.uint8]) -> None:
 
 def _too_many_bytes() -> RefusedError:
     return RefusedError(
-        "too_large", f"The file has more than {MAX_BYTES // 2**20} MB. Export the radiograph as one ordinary image."
+        "too_large",
+        Sentence(
+            "The file has more than {limit} MB. Export the radiograph as one ordinary image.", limit=MAX_BYTES // 2**20
+        ),
     )

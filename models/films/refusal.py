@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
+from models.system.sentence import Sentence
+
 Result = TypeVar("Result")
 
 # The whole vocabulary. A code never changes its meaning: pages, CSV files and JSON carry it.
@@ -79,6 +81,9 @@ def attempt(step: Callable[[], Result], *, otherwise: Callable[[], Result] | Non
         logging.getLogger("pneumolens").exception("internal_error, reference %s", reference)
         return Refusal(
             "internal_error",
-            "Something went wrong within PneumoLens on this file; the others are judged. Report the reference "
-            f"{reference} with what the log says under it.",
+            Sentence(
+                "Something went wrong within PneumoLens on this file; the others are judged. Report the reference {reference} "
+                "with what the log says under it.",
+                reference=reference,
+            ),
         )

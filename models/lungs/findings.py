@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.films.refusal import Refusal
+from models.system.sentence import Sentence
 
 LIKELY: Final = 0.2
 """Uprightness from which a picture is taken for an upright chest film without looking at it in another way."""
@@ -26,6 +28,18 @@ _EDGE_SHARE: Final = 0.25  # of an edge's length that is lung where the lungs go
 _AT_EDGE: Final = {"top": 0.7, "bottom": 0.25, "left": 0.35, "right": 0.35}
 """Coverage from which the very edge counts as lung. Apices may come close to the top of a whole film; at the other edges the
 finder has seen few lungs, and gives less."""
+
+_EDGES: Final = {
+    "top": Sentence("top"),
+    "bottom": Sentence("bottom"),
+    "left": Sentence("left"),
+    "right": Sentence("right"),
+}
+_TURNS: Final = {
+    90: (Sentence("turned by 90° clockwise"), Sentence("by 90° anticlockwise")),
+    180: (Sentence("upside down (turned by 180°)"), Sentence("by 180°")),
+    270: (Sentence("turned by 270° clockwise"), Sentence("by 90° clockwise")),
+}
 
 
 @dataclass(frozen=True)
@@ -74,13 +88,16 @@ def pose_finding(upright: float, others: Sequence[float], *, found: bool) -> Fin
 def cut_off_finding(lung_map: NDArray[np.float32]) -> Finding | None:
     """Whether the lungs of a map `(h, w)` go on beyond an edge of the film, and beyond which."""
     edges = {"top": lung_map[0], "bottom": lung_map[-1], "left": lung_map[:, 0], "right": lung_map[:, -1]}
-    cut = [name for name, edge in edges.items() if (edge > _AT_EDGE[name]).mean() >= _EDGE_SHARE]
+    cut = [_EDGES[name] for name, edge in edges.items() if (edge > _AT_EDGE[name]).mean() >= _EDGE_SHARE]
     if not cut:
         return None
     return Finding(
         "lungs_cut_off",
-        f"The lungs reach beyond the film's {' and '.join(cut)} edge, and what is not on it cannot be judged. Supply the whole "
-        "film, uncropped, where there is one.",
+        Sentence(
+            "The lungs reach beyond the film's {edges} edge, and what is not on it cannot be judged. Supply the whole film, "
+            "uncropped, where there is one.",
+            edges=reduce(lambda some, one: Sentence("{some} and {one}", some=some, one=one), cut),
+        ),
     )
 
 
@@ -96,9 +113,9 @@ def mirrored_note(sidedness: float) -> Finding | None:
 
 
 def _turned(degrees: int) -> Finding:
-    how = {90: "turned by 90° clockwise", 180: "upside down (turned by 180°)", 270: "turned by 270° clockwise"}[degrees]
-    mend = {90: "by 90° anticlockwise", 180: "by 180°", 270: "by 90° clockwise"}[degrees]
-    return Finding("turned", f"This chest film is {how}. Turn it {mend} and judge it again.", turned=degrees)
+    how, mend = _TURNS[degrees]
+    sentence = Sentence("This chest film is {how}. Turn it {mend} and judge it again.", how=how, mend=mend)
+    return Finding("turned", sentence, turned=degrees)
 
 
 _INVERTED: Final = Finding(
