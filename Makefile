@@ -24,7 +24,7 @@ unexport PYTHONPATH
 unexport PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help app test fuzz screenshot train train-arguments bench lint format lock image clean
+.PHONY: help app test fuzz screenshot train train-arguments bench catalogues lint format lock image clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F '|' '{ printf "%-16s %s\n", $$1, $$2 }'
@@ -47,6 +47,9 @@ train: train-arguments $(APP_READY) ## train a model of your own: DATA=folder NA
 bench: $(DEV_READY) ## measure the speed, half an hour on an idle machine (ARGS=--quick: ten minutes); see docs/speed.md
 	@$(BIN)/python -m benchmarks $(ARGS)
 	@$(BIN)/python -m benchmarks.report
+
+catalogues: $(APP_READY) ## take new texts of the page up into the catalogues of its languages; names what is to be translated
+	@exec $(BIN)/python -m app.catalogues
 
 lint: $(DEV_READY) ## check style, format and types
 	@$(BIN)/ruff check

@@ -4,6 +4,7 @@ from base64 import b64encode
 from collections.abc import Iterable
 from html import escape
 
+from app.language import _
 from app.wording import NOTICE, WHAT_WAS_SHOWN, interval_sentence, percent, verdict_sentence, zone_sentence
 from models.films.refusal import Refusal
 from models.prediction import INDETERMINATE, Prediction
@@ -53,7 +54,7 @@ def reading(prediction: Prediction) -> str:
 def refusal(name: str, refused: Refusal) -> str:
     """The card of a file that was not judged."""
     return (
-        f'<div class="pl-refusal">{file_name(name)}<p><strong>Not judged.</strong> {escape(refused.sentence)}</p>'
+        f'<div class="pl-refusal">{file_name(name)}<p><strong>Not judged.</strong> {escape(_(refused.sentence))}</p>'
         f'<p class="pl-small">Code: <code>{escape(refused.code)}</code></p></div>'
     )
 
@@ -112,7 +113,7 @@ def preview(jpeg: bytes, what: str) -> str:
 def _said(reason: Refusal) -> str:
     """A sentence with its code."""
     code = f'<span class="pl-small">Code: <code>{escape(reason.code)}</code></span>'
-    return f"<p>{escape(reason.sentence)}<br>{code}</p>"
+    return f"<p>{escape(_(reason.sentence))}<br>{code}</p>"
 
 
 def _zone_bar(prediction: Prediction, probability: float) -> str:

@@ -11,23 +11,28 @@ if ROOT not in sys.path:
 import streamlit as st  # noqa: E402
 
 from app import drawing  # noqa: E402
+from app.language import _  # noqa: E402
 from app.session import served_bundle  # noqa: E402
+from app.visitor import offer_languages, settle_language  # noqa: E402
 
 HERE = Path(__file__).parent
 
 st.set_page_config(page_title="PneumoLens", page_icon=str(HERE / "icon.svg"), layout="wide")
+settle_language()
 st.html(HERE / "style.css")
 st.html(drawing.notice())
 served_bundle()
 
 pages = [
-    st.Page("views/screen.py", title="Screen", default=True),
-    st.Page("views/model.py", title="Model", url_path="model"),
-    st.Page("views/about.py", title="About", url_path="about"),
+    st.Page("views/screen.py", title=_("Screen"), default=True),
+    st.Page("views/model.py", title=_("Model"), url_path="model"),
+    st.Page("views/about.py", title=_("About"), url_path="about"),
 ]
 page = st.navigation(pages, position="hidden")
 with st.container(horizontal=True, vertical_alignment="center", key="navigation"):
     st.html(drawing.brand((HERE / "icon.svg").read_text(encoding="utf-8")), width="content")
     for one in pages:
         st.page_link(one, width="content")
+    st.space("stretch")
+    offer_languages()
 page.run()

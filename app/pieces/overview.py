@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from app import drawing
+from app.language import _
 from app.patients import patient_groups, patient_row, patients_of
 from app.screening import Screened, as_csv, at_prevalence, count_outcomes
 from app.session import desk
@@ -115,4 +116,4 @@ def _table_row(result: Screened, labels: Sequence[str]) -> dict[str, str]:
 def show_group(compared: GroupComparison | None) -> None:
     """Say whether the films differ as a group from the training films; nothing for a few films."""
     if compared is not None:
-        (st.warning if compared.differs else st.caption)(compared.sentence())
+        (st.warning if compared.differs else st.caption)(_(compared.sentence()))

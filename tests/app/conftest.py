@@ -1,6 +1,7 @@
 """Bundles and films for the pages."""
 
 import io
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -27,13 +28,21 @@ def predictor() -> Predictor:
     return Predictor.load()
 
 
-@pytest.fixture
-def open_app() -> Iterator[Callable[[], AppTest]]:
-    """Open the app as a visitor would; what the server keeps of a bundle starts anew with each test."""
+@pytest.fixture(autouse=True)
+def _main_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """AppTest puts the script in the place of `__main__`, and a process that a later test starts would run it, too."""
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
 
-    def start() -> AppTest:
+
+@pytest.fixture
+def open_app() -> Iterator[Callable[..., AppTest]]:
+    """Open the app as a visitor would, with a browser of a language; what the server keeps of a bundle starts anew each time."""
+
+    def start(*, language: str = "en-GB") -> AppTest:
         served_bundle.clear()
-        return AppTest.from_file(MAIN, default_timeout=120).run()
+        app = AppTest.from_file(MAIN, default_timeout=120)
+        app.context = {"locale": language}
+        return app.run()
 
     yield start
     served_bundle.clear()

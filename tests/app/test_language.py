@@ -1,0 +1,138 @@
+"""The catalogues, and what the page says in which language; without a browser."""
+
+import copy
+import pickle
+import string
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+from babel.messages.catalog import Message
+from streamlit.testing.v1 import AppTest
+
+from app.catalogues.__main__ import as_file, brought_up_to_date, is_open, read_catalogue, texts_in, texts_in_code
+from app.language import CATALOGUES, LANGUAGES, _, day_and_time, listed, number, percentage, speaking
+from models.films.formats import not_an_image
+from models.system.sentence import Sentence
+
+OpenApp = Callable[..., AppTest]
+
+
+@pytest.fixture(params=LANGUAGES)
+def language(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+def messages(language: str) -> list[Message]:
+    return [message for message in read_catalogue(language) if message.id]
+
+
+def forms(text: str | tuple[str, ...]) -> list[str]:
+    return [text] if isinstance(text, str) else list(text)
+
+
+def places(text: str) -> set[str]:
+    """The named places of a text, with how their values are written."""
+    return {f"{name}:{written}" for _text, name, written, _how in string.Formatter().parse(text) if name is not None}
+
+
+def test_no_text_is_missing_from_a_catalogue_and_none_is_unused(language: str) -> None:
+    known = {message.id for message in messages(language)}
+    code = texts_in_code()
+    assert not code - known, "run `make catalogues` and translate what it names"
+    assert not known - code, "run `make catalogues`: nothing says this any more"
+    path = CATALOGUES / f"{language}.po"
+    assert path.read_bytes() == as_file(brought_up_to_date(read_catalogue(language))), "run `make catalogues`"
+
+
+def test_every_text_is_said_with_the_same_named_places(language: str) -> None:
+    for message in messages(language):
+        assert not is_open(message), message.id
+        assert not message.fuzzy, message.id
+        for said in forms(message.string):
+            assert places(said) == places(forms(message.id)[-1]), message.id
+
+
+def test_english_is_what_the_code_says() -> None:
+    assert all(message.string == message.id for message in messages("en"))
+
+
+def test_a_text_that_nobody_could_look_up_is_refused() -> None:
+    with pytest.raises(ValueError, match="line 2: a text is one literal"):
+        list(texts_in("count = 3\n_(f'{count} films')", "page.py"))
+    nested = "_('a {b}', b=_('b')) or ngettext('one', 'many', 2) or N_('c' if d else 'e') or RefusedError('code', 'f')"
+    assert set(texts_in(nested, "page.py")) == {"a {b}", "b", ("one", "many"), "c", "e", "f"}
+
+
+def test_a_sentence_is_english_for_programs_and_translated_for_people() -> None:
+    sentence = not_an_image(b"%PDF-1.7").refusal.sentence
+    english = "This is a PDF document; that is not read here. Save the radiograph in it as PNG, JPEG or DICOM."
+    assert sentence == english
+    assert _(sentence) == english
+    with speaking("ko"):
+        assert (
+            _(sentence)
+            == "이 파일은 PDF 문서이며 지원되지 않습니다. 그 안의 X선 사진을 PNG, JPEG 또는 DICOM으로 저장하십시오."
+        )
+        assert _("") == ""
+        assert _("in no catalogue {as it is}") == "in no catalogue {as it is}"
+
+
+def test_a_sentence_stays_one_in_a_copy_and_in_another_process() -> None:
+    sentence = Sentence("{what} and {more}", what=Sentence("top"), more=[Sentence("left"), Sentence("right {n}", n=3)])
+    assert sentence == "top and left, right 3"
+    for again in (copy.deepcopy(sentence), pickle.loads(pickle.dumps(sentence))):  # noqa: S301, our own bytes
+        assert (again, again.template, again.values) == (sentence, sentence.template, sentence.values)
+
+
+def test_numbers_and_dates_have_the_form_of_the_language() -> None:
+    moment = datetime(2026, 11, 28, 14, 5, tzinfo=UTC)
+    assert (number(12345.678, 1), percentage(0.1234), day_and_time(moment)) == (
+        "12,345.7",
+        "12.3 %",
+        "28 Nov 2026, 14:05",
+    )
+    assert listed(["a", "b", "c"]) == "a, b and c"
+    with speaking("ko"):
+        assert (percentage(0.1234), day_and_time(moment)) == ("12.3%", "2026. 11. 28. 오후 2:05")
+        assert listed(["a", "b"]) == "a 및 b"
+
+
+def test_a_language_that_is_not_spoken_is_named() -> None:
+    with pytest.raises(ValueError, match=r"must be one of en, ko\. Received: 'fr'"), speaking("fr"):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("browser", "address", "expected"),
+    [("ko-KR", None, "ko"), ("de-DE", None, "en"), ("ko", "en", "en"), ("en-GB", "ko", "ko"), (None, "xx", "en")],
+)  # fmt: skip
+def test_the_browser_chooses_the_language_unless_the_address_does(
+    browser: str | None, address: str | None, expected: str
+) -> None:
+    app = AppTest.from_function(_greet)
+    app.context = {"locale": browser}
+    if address:
+        app.query_params["lang"] = address
+    app.run()
+    assert app.text[0].value == {"en": "About", "ko": "소개"}[expected]
+
+
+def test_the_switch_changes_the_language_and_keeps_the_choice_in_the_address(open_app: OpenApp) -> None:
+    app = open_app(language="ko")
+    assert not app.exception
+    assert app.button_group[0].label == "언어"
+    app.button_group[0].set_value("en").run()
+    assert not app.exception
+    assert app.button_group[0].label == "Language"
+    assert app.query_params["lang"] == "en"
+
+
+def _greet() -> None:
+    import streamlit as st
+
+    from app.language import _
+    from app.visitor import settle_language
+
+    settle_language()
+    st.text(_("About"))
