@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (BundleError, WeightsError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return WRONG_USAGE
-    os.environ[BUNDLE_VARIABLE] = bundle.spec.name
+    os.environ[BUNDLE_VARIABLE] = options.bundle or ""
     os.environ[ENGINE_VARIABLE] = options.engine
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     print(f"PneumoLens, bundle {bundle.spec.name}: {address(options.host, options.port)} (Ctrl-C ends it)", flush=True)
@@ -78,7 +78,12 @@ def build_parser() -> argparse.ArgumentParser:
         "--host", default="127.0.0.1", help="the address to listen on; 0.0.0.0 for all, which lets every machine in"
     )
     parser.add_argument("--port", type=int, default=8501, help="the port to listen on (default: 8501)")
-    parser.add_argument("--bundle", metavar="NAME", help="the bundle that judges (default: the current one)")
+    parser.add_argument(
+        "--bundle",
+        metavar="NAME",
+        default=os.environ.get(BUNDLE_VARIABLE),
+        help="keep to the bundle of this name (default: the current one, and whatever is promoted while the app runs)",
+    )
     parser.add_argument(
         "--engine",
         choices=ENGINES,
@@ -112,7 +117,7 @@ def serve(host: str, port: int, settings: Settings) -> int:
     """Serve page and API in this process until a signal ends it; everything else is in `.streamlit/config.toml`."""
     import streamlit as st
 
-    from app.session import served_model
+    from app.session import serving
 
     options: dict[str, object] = {"server.address": host, "server.port": port}
     if host in LOOPBACK:
@@ -122,7 +127,7 @@ def serve(host: str, port: int, settings: Settings) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit(0))
     entry = Path(__file__).with_name("main.py")
-    st.App(entry, routes=api_routes(served_model, settings)).run(config=options)
+    st.App(entry, routes=api_routes(lambda: serving().now, settings)).run(config=options)
     return 0
 
 

@@ -12,7 +12,7 @@ import streamlit as st  # noqa: E402
 
 from app import drawing  # noqa: E402
 from app.language import _  # noqa: E402
-from app.session import served_bundle  # noqa: E402
+from app.session import require_bundle  # noqa: E402
 from app.visitor import offer_languages, settle_language  # noqa: E402
 
 HERE = Path(__file__).parent
@@ -21,7 +21,7 @@ st.set_page_config(page_title="PneumoLens", page_icon=str(HERE / "icon.svg"), la
 settle_language()
 st.html(HERE / "style.css")
 st.html(drawing.notice())
-served_bundle()
+require_bundle()
 
 pages = [
     st.Page("views/screen.py", title=_("Screen"), default=True),

@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
+from models.bundle import Bundle
 from models.command_line.csv_table import csv_row, write_csv
 from models.films.patient_key import dicom_key
 from models.films.radiograph import Radiograph, read_radiograph
@@ -58,6 +59,7 @@ class Screened:
         name: as it was uploaded; not to be trusted.
         sha256: of the file's bytes.
         outcome: the prediction or the refusal.
+        bundle: what judged it; it keeps its answer where another one is served later.
         film: None where the file holds no chest film, or none that can be read.
         mended: findings of the film that were mended, in this order, before it was judged.
         content: the file's bytes, kept where its finding can be mended; None elsewhere.
@@ -67,17 +69,22 @@ class Screened:
     name: str
     sha256: str
     outcome: Prediction | Refusal
+    bundle: Bundle
     film: Film | None = None
     mended: tuple[Finding, ...] = ()
     content: bytes | None = None
     study: str | None = None
+
+    def judged_by(self, bundle: Bundle) -> bool:
+        """Whether this very bundle judged it."""
+        return self.bundle.sha256 == bundle.sha256
 
 
 def screen(predictor: Predictor, name: str, content: bytes, *, mending: tuple[Finding, ...] = ()) -> Screened:
     """Decode one file, mend its findings, and judge it; what cannot be judged gives a refusal, never an error."""
     screened = attempt(lambda: _screen(predictor, name, content, mending))
     if isinstance(screened, Refusal):
-        screened = Screened(name, _digest(content), screened)
+        screened = Screened(name, _digest(content), screened, predictor.bundle)
     return replace(screened, study=dicom_key(content))
 
 
@@ -86,7 +93,7 @@ def _screen(predictor: Predictor, name: str, content: bytes, mending: tuple[Find
     for finding in mending:
         radiograph = replace(radiograph, pixels=finding.mended(radiograph.pixels))
     outcome = predictor.predict([radiograph], heatmaps=True)[0]
-    screened = Screened(name, radiograph.sha256, outcome, mended=mending)
+    screened = Screened(name, radiograph.sha256, outcome, predictor.bundle, mended=mending)
     if isinstance(outcome, Prediction):
         return replace(screened, film=_keep_film(radiograph, outcome, size=predictor.engine.backbone.input_size))
     if isinstance(outcome, Finding):
@@ -104,23 +111,25 @@ def mend(predictor: Predictor, screened: Screened) -> Screened:
 
 @dataclass
 class Readings:
-    """The files that a session has had judged, the latest ones, by content: the same film is judged once."""
+    """The files that a session has had judged, the latest ones, by content: each bundle judges the same film once."""
 
     kept: int = KEPT_READINGS
-    _by_content: OrderedDict[str, Screened] = field(default_factory=OrderedDict)
+    _by_content: OrderedDict[tuple[str, str], Screened] = field(default_factory=OrderedDict)
 
-    def find(self, name: str, content: bytes) -> Screened | None:
-        """What is known of this content, under this name; None where it was not judged yet."""
-        screened = self._by_content.get(_digest(content))
+    def find(self, name: str, content: bytes, bundle: Bundle) -> Screened | None:
+        """What a bundle has said of this content, under this name; None where it was not judged yet."""
+        key = bundle.sha256, _digest(content)
+        screened = self._by_content.get(key)
         if screened is None:
             return None
-        self._by_content.move_to_end(screened.sha256)
+        self._by_content.move_to_end(key)
         return replace(screened, name=name)
 
     def keep(self, screened: Screened) -> None:
         """Remember, and forget the longest unused where there are too many."""
-        self._by_content[screened.sha256] = screened
-        self._by_content.move_to_end(screened.sha256)
+        key = screened.bundle.sha256, screened.sha256
+        self._by_content[key] = screened
+        self._by_content.move_to_end(key)
         while len(self._by_content) > self.kept:
             self._by_content.popitem(last=False)
 

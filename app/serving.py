@@ -1,93 +1,162 @@
-"""What one server process holds for all its visitors: the verified bundle with its card, and the model, loaded behind."""
+"""What one server process holds for all its visitors: a verified bundle with its model, and what follows the registry."""
 
-import json
+import gc
+import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
+from threading import Event, Thread
+from typing import Final, NamedTuple, TypeVar
 
-from models.bundle import Bundle, load_bundle
+from app.served_bundle import ServedBundle, read_served_bundle
+from models.backbones.weights import WeightsError
+from models.bundle import Bundle, BundleError, current_bundle, find_bundle_folder, load_bundle
 from models.predictor import Predictor
+from models.registry.proof import prove_bundle
+from models.registry.tables import short_digest
+from models.system.process import trim_memory
+from models.system.sentence import Sentence
 
 BUNDLE_VARIABLE: Final = "PNEUMOLENS_BUNDLE"
-"""Environment variable: the name of the bundle that is served; unset, the current one."""
+"""Environment variable: the name of the bundle that is served, whatever is promoted; unset, the current one."""
 
 ENGINE_VARIABLE: Final = "PNEUMOLENS_ENGINE"
 """Environment variable: what runs the backbone, one of `models.engines.load.ENGINES`; unset, "auto"."""
 
-SURROUNDINGS: Final = ("exchanged", "alone", "readable")
-"""What a report says of the surroundings of the lungs."""
+LOOK_SECONDS: Final = 1.0
+"""How often a server looks whether another bundle was made the current one."""
+
+T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class ServedBundle:
-    """A verified bundle, with what the Model page shows of it: read once, so that it stays of one piece.
+class Served(NamedTuple):
+    """What is served at one moment. Whoever took it goes on with it, whatever is promoted meanwhile.
 
     Attributes:
-        bundle: the bundle.
-        card: the text of MODEL_CARD.md, Markdown; empty where there is none.
-        plots: PNG files beside it, by name.
-        shortcuts: what stress tests found that the model may go by in place of the lungs; empty where there were none, or
-            nothing was found.
-        surroundings: AUROC where the surroundings of the lungs are exchanged, where they stand alone, and of what can be read
-            in them, each with value, low, high and n; empty where that was not measured.
+        bundle: the bundle with what is shown of it.
+        loading: its model, loading or loaded.
+        warning: why the current bundle is not the one that is served, or could not be loaded again, in sentences; empty where
+            all is well.
     """
 
-    bundle: Bundle
-    card: str
-    plots: Mapping[str, bytes]
-    shortcuts: tuple[str, ...]
-    surroundings: Mapping[str, Mapping[str, float]]
+    bundle: ServedBundle
+    loading: "Future[Predictor]"
+    warning: str = ""
 
 
-def read_served_bundle() -> ServedBundle:
-    """Verify the bundle that is served and read it; raises BundleError where it is missing or damaged."""
-    bundle = load_bundle(os.environ.get(BUNDLE_VARIABLE))
-    card = bundle.folder / "MODEL_CARD.md"
-    report = _read_report(bundle.folder / "report.json")
-    return ServedBundle(
-        bundle=bundle,
-        card=card.read_text(encoding="utf-8") if card.is_file() else "",
-        plots={path.name: path.read_bytes() for path in sorted(bundle.folder.glob("*.png"))},
-        shortcuts=_shortcuts(report),
-        surroundings=_surroundings(report),
-    )
+class Serving:
+    """Serves the current bundle, or one by its name, until it is closed.
+
+    A bundle that is made the current one is loaded and proven beside the one that is served, and takes its place when it can
+    judge. What is being judged then ends with the model that it began with, which goes when nobody needs it.
+    """
+
+    def __init__(self, name: str | None = None, *, engine: str = "auto") -> None:
+        """`name`: keep to the bundle of this name; None: the current one. Raises BundleError where it cannot be used."""
+        self._name = name
+        self._engine = engine
+        self._seen = _state(name)
+        bundle = load_bundle(name)
+        self._now = Served(read_served_bundle(bundle), _in_a_thread(lambda: prove_bundle(bundle, engine=engine)))
+        self._closed = Event()
+        Thread(target=self._watch, name="registry", daemon=True).start()
+
+    @property
+    def now(self) -> Served:
+        """What is served; ask once for each piece of work, and keep the answer only as long as that takes."""
+        return self._now
+
+    @property
+    def fixed(self) -> bool:
+        """Whether it keeps to a bundle by its name."""
+        return self._name is not None
+
+    def close(self) -> None:
+        """Follow the registry no longer."""
+        self._closed.set()
+
+    def look(self) -> None:
+        """Serve another bundle where it was made the current one; where it cannot judge, what is served stays."""
+        state = _state(self._name)
+        if state == self._seen:
+            return
+        self._seen = state
+        served = self._now.bundle.bundle
+        try:
+            wanted = load_bundle(self._name)
+            another = read_served_bundle(wanted)
+        except (BundleError, OSError) as error:
+            self._warn(Sentence("{bundle} goes on serving from memory. {error}", bundle=served.spec.name, error=error))
+            return
+        if wanted.sha256 == served.sha256 and not self._has_failed():
+            self._now = self._now._replace(warning="")
+        elif self.fixed:
+            self._warn(
+                Sentence(
+                    "The files of {bundle} were replaced since the app was started. It goes on with those of then; to take the "
+                    "new ones, start the app again.",
+                    bundle=served.spec.name,
+                )
+            )
+        else:
+            self._take(another)
+
+    def _watch(self) -> None:
+        while not self._closed.wait(LOOK_SECONDS):
+            self.look()
+
+    def _has_failed(self) -> bool:
+        loading = self._now.loading
+        return loading.done() and loading.exception() is not None
+
+    def _take(self, another: ServedBundle) -> None:
+        """Load and prove a bundle, then serve it."""
+        wanted, served = another.bundle, self._now.bundle.bundle
+        loading = _in_a_thread(lambda: prove_bundle(wanted, engine=self._engine))
+        if error := loading.exception():
+            sentence = Sentence(
+                "{wanted} is the current bundle, but cannot judge: {error} {served} goes on serving.",
+                wanted=_named(wanted),
+                error=error,
+                served=_named(served),
+            )
+            self._warn(sentence, None if isinstance(error, BundleError | WeightsError | OSError) else error)
+            return
+        self._now = Served(another, loading)
+        _log().warning("%s serves now, after %s", _named(wanted), _named(served))
+        gc.collect()
+        trim_memory()
+
+    def _warn(self, sentence: Sentence, unforeseen: BaseException | None = None) -> None:
+        _log().error(sentence, exc_info=unforeseen)
+        self._now = self._now._replace(warning=sentence)
 
 
-def _read_report(path: Path) -> Any:
-    """What a run wrote; None where there is none, or none that can be read: a bundle need not have a report."""
+def _state(name: str | None) -> tuple[object, ...]:
+    """What differs when another bundle was made the current one, or a file of it has changed; it reads next to nothing.
+
+    It is held against an earlier one for equality alone, so that a clock that was set back does no harm.
+    """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
+        folder = find_bundle_folder(name or current_bundle())
+        with os.scandir(folder) as files:
+            found = sorted((file.name, file.stat(follow_symlinks=False)) for file in files)
+    except (BundleError, OSError) as error:
+        return (str(error),)
+    return folder, *((file, about.st_ino, about.st_size, about.st_mtime_ns) for file, about in found)
 
 
-def _shortcuts(report: Any) -> tuple[str, ...]:
-    try:
-        robustness = report["robustness"]
-        found = robustness["shortcuts"] if robustness else []
-        return tuple(f"{one['test']}: {one['finding']}" for one in found if one["likely"])
-    except (KeyError, TypeError):  # a report of another version
-        return ()
+def _in_a_thread(work: Callable[[], T]) -> "Future[T]":
+    """Do it in a thread of its own, so that pages are served meanwhile; what goes wrong comes with the result."""
+    thread = ThreadPoolExecutor(1, thread_name_prefix="model")
+    result = thread.submit(work)
+    thread.shutdown(wait=False)
+    return result
 
 
-def _surroundings(report: Any) -> dict[str, dict[str, float]]:
-    try:
-        measured = {name: report["surroundings"][name] for name in SURROUNDINGS}
-        return {
-            name: {key: float(value[key]) for key in ("value", "low", "high", "n")}
-            for name, value in measured.items()
-            if value is not None
-        }
-    except (KeyError, TypeError, ValueError):  # not measured, or a report of another version
-        return {}
+def _named(bundle: Bundle) -> str:
+    return f"{bundle.spec.name} ({short_digest(bundle.sha256)})"
 
 
-def start_loading(bundle: Bundle) -> Future[Predictor]:
-    """Load the model in a thread of its own, so that pages are served meanwhile."""
-    loader = ThreadPoolExecutor(1, thread_name_prefix="model")
-    loading = loader.submit(Predictor, bundle, engine=os.environ.get(ENGINE_VARIABLE, "auto"))
-    loader.shutdown(wait=False)
-    return loading
+def _log() -> logging.Logger:
+    return logging.getLogger("pneumolens")

@@ -1,5 +1,6 @@
 """What Streamlit keeps for us: for all visitors the bundle and the model, for each visitor the films on the page."""
 
+import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -9,9 +10,9 @@ import streamlit as st
 from app.patients import patient_groups
 from app.references import Reference, read_references
 from app.screening import MAX_FILES, Readings, Screened
-from app.serving import ServedBundle, read_served_bundle, start_loading
+from app.serving import BUNDLE_VARIABLE, ENGINE_VARIABLE, Serving
 from models.backbones.weights import WeightsError
-from models.bundle import Bundle, BundleError
+from models.bundle import BundleError
 from models.group import GroupComparison
 from models.prediction import Prediction
 from models.predictor import Predictor
@@ -27,7 +28,7 @@ class Desk:
         offered: keys of the files that the uploader held last time.
         batch: number of the uploader; a new one is empty.
         page: which page of cards is shown, from 0.
-        compared: the keys of the films that were compared as a group, and what came of it.
+        compared: the bundle and the keys of the films that were compared as a group, and what came of it.
     """
 
     results: dict[str, Screened] = field(default_factory=dict)
@@ -39,10 +40,10 @@ class Desk:
 
     def compare(self, predictor: Predictor) -> GroupComparison | None:
         """Whether the films as a group differ from the training films; compared anew only when films come or go."""
-        films = tuple(self.results)
+        films = predictor.bundle.sha256, *self.results
         if self.compared[0] != films:
-            outcomes = [result.outcome for result in self.results.values()]
-            judged = [outcome for outcome in outcomes if isinstance(outcome, Prediction)]
+            judged = [result.outcome for result in self.results.values() if result.judged_by(predictor.bundle)]
+            judged = [outcome for outcome in judged if isinstance(outcome, Prediction)]
             self.compared = films, predictor.compare_group(judged)
         return self.compared[1]
 
@@ -87,21 +88,19 @@ def desk() -> Desk:
     return found
 
 
-@st.cache_resource(show_spinner=False)
-def served_bundle() -> ServedBundle:
-    """The bundle that this server serves; it stays the same one until the server ends."""
-    return read_served_bundle()
+@st.cache_resource(show_spinner=False, on_release=Serving.close)
+def serving() -> Serving:
+    """What this server serves; whoever asks first starts the loading of the model."""
+    return Serving(os.environ.get(BUNDLE_VARIABLE) or None, engine=os.environ.get(ENGINE_VARIABLE, "auto"))
 
 
-@st.cache_resource(show_spinner=False, hash_funcs={Bundle: lambda bundle: bundle.sha256})
-def loading_model(bundle: Bundle) -> "Future[Predictor]":
-    """The one model in memory, loading or loaded; whoever asks first starts it."""
-    return start_loading(bundle)
-
-
-def served_model() -> "Future[Predictor]":
-    """The one model in memory, for callers without a page."""
-    return loading_model(served_bundle().bundle)
+def require_bundle() -> None:
+    """End the page with a sentence where no bundle can be served."""
+    try:
+        serving()
+    except (BundleError, OSError) as error:
+        st.error(f"No film can be judged. {error}")
+        st.stop()
 
 
 def wait_for(loading: "Future[Predictor]") -> Predictor:
@@ -113,7 +112,7 @@ def wait_for(loading: "Future[Predictor]") -> Predictor:
         st.stop()
 
 
-@st.cache_resource(show_spinner=False, hash_funcs={Predictor: lambda predictor: predictor.bundle.sha256})
+@st.cache_resource(show_spinner=False, max_entries=2, hash_funcs={Predictor: lambda predictor: predictor.bundle.sha256})
 def reference_films(predictor: Predictor) -> list[Reference]:
     """The synthetic samples as the served bundle sees them."""
     return read_references(predictor)

@@ -10,6 +10,7 @@ an answer is mixed up where another file's lone answer is nearer to it than its 
 
 import argparse
 import contextlib
+import os
 import shutil
 import socket
 import statistics
@@ -18,7 +19,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
@@ -77,13 +78,14 @@ def starts(times: int) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def running_app() -> Iterator[tuple[str, int]]:
+def running_app(environment: Mapping[str, str] | None = None) -> Iterator[tuple[str, int]]:
     """`python -m app` on a free port, from when it answers: its address and its process."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "app", "--port", str(port)]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    variables = {**os.environ, **(environment or {})}
+    process = subprocess.Popen(command, cwd=ROOT, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     address = f"http://127.0.0.1:{port}"
     try:
         for page in ("/_stcore/health", "/"):

@@ -117,6 +117,7 @@ def _schemas() -> Schema:
     bundle = _object(name=_TEXT, sha256=_DIGEST)
     engine = _object(name=_TEXT, precision=_TEXT)
     served = {"bundle": bundle, "engine": engine, "notice": _TEXT}
+    warning = {**_maybe(_TEXT), "description": "Why the current bundle is not the one that answers; null where it is."}
     return {
         "Answers": _object(**served, files=_list(_ref("File"))),
         "File": _object(
@@ -128,7 +129,7 @@ def _schemas() -> Schema:
         "Prediction": _prediction(),
         "Said": _object(code={"type": "string", "enum": list(REFUSAL_CODES)}, message=_TEXT),
         "Model": _model(served),
-        "Health": _object(status={"const": "ok"}, **served, seconds=_NUMBER),
+        "Health": _object(status={"const": "ok"}, **served, seconds=_NUMBER, warning=warning),
         "Problem": _object(
             type=_TEXT,
             title=_TEXT,

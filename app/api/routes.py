@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -29,6 +28,7 @@ from app.api.problems import ProblemError, problem_response
 from app.api.rate import DEFAULT_RATE, RATE_VARIABLE, RateLimit, read_rate
 from app.api.tokens import TOKENS_VARIABLE, Tokens, read_tokens
 from app.api.uploads import MOST_BYTES, MOST_FILES, REQUESTS_AT_ONCE, uploaded_files
+from app.serving import Served
 from models.backbones.weights import WeightsError
 from models.bundle import BundleError
 from models.films.radiograph import MAX_BYTES
@@ -57,20 +57,20 @@ def read_settings() -> Settings:
     return Settings(read_tokens(Path(file)) if file else Tokens(), read_rate(os.environ.get(RATE_VARIABLE)))
 
 
-def api_routes(load: Callable[[], Future[Predictor]], settings: Settings) -> list[BaseRoute]:
+def api_routes(served: Callable[[], Served], settings: Settings) -> list[BaseRoute]:
     """The routes that a server has beside its page.
 
     Args:
-        load: gives the one model in memory, loading or loaded; asked anew for each request.
+        served: gives the bundle that is served now, with its model; asked anew for each request.
     """
-    api = build_api(load, settings)
+    api = build_api(served, settings)
     return [Route(path, endpoint=api) for path in ("/api", "/api/{below:path}", METRICS)]
 
 
-def build_api(load: Callable[[], Future[Predictor]], settings: Settings) -> Starlette:
+def build_api(served: Callable[[], Served], settings: Settings) -> Starlette:
     """The API alone."""
     metrics, rate = Metrics(), RateLimit(settings.rate)
-    endpoints = Endpoints(load, metrics, rate)
+    endpoints = Endpoints(served, metrics, rate)
     api = Starlette(
         routes=[
             Route(PREDICT, endpoints.predict, methods=["POST"]),
@@ -90,8 +90,8 @@ def build_api(load: Callable[[], Future[Predictor]], settings: Settings) -> Star
 class Endpoints:
     """What the paths do. Each request is answered by one model from its first file to its last."""
 
-    def __init__(self, load: Callable[[], Future[Predictor]], metrics: Metrics, rate: RateLimit) -> None:
-        self._load = load
+    def __init__(self, served: Callable[[], Served], metrics: Metrics, rate: RateLimit) -> None:
+        self._served = served
         self._metrics = metrics
         self._rate = rate
         self._reading = CapacityLimiter(REQUESTS_AT_ONCE)
@@ -123,7 +123,8 @@ class Endpoints:
         judged = await to_thread.run_sync(judge, predictor, health_picture(), limiter=self._judging)
         if judged.refusal_code == "internal_error":
             raise ProblemError("model_unavailable", judged.outcome.sentence)
-        return JSONResponse({"status": "ok", **served_json(predictor), "seconds": time.monotonic() - started})
+        seconds, warning = time.monotonic() - started, self._served().warning or None
+        return JSONResponse({"status": "ok", **served_json(predictor), "seconds": seconds, "warning": warning})
 
     async def metrics(self, request: Request) -> Response:
         """The counts, for Prometheus; this asks for no model, so that a broken one is seen."""
@@ -139,7 +140,7 @@ class Endpoints:
 
     async def _predictor(self) -> Predictor:
         try:
-            predictor = await to_thread.run_sync(lambda: self._load().result())
+            predictor = await to_thread.run_sync(lambda: self._served().loading.result())
         except (BundleError, WeightsError) as error:
             raise ProblemError("model_unavailable", f"The model cannot be loaded. {error}") from error
         self._metrics.show_model(predictor)

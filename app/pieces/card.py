@@ -8,7 +8,7 @@ from app import drawing
 from app.pictures import draw, draw_mended
 from app.references import Reference, similar
 from app.screening import Screened, at_prevalence, mend
-from app.session import desk, loading_model, served_bundle, wait_for
+from app.session import desk, serving, wait_for
 from app.wording import (
     attention_sentence,
     distance_fact,
@@ -18,6 +18,7 @@ from app.wording import (
     mended_sentence,
     mending_offer,
 )
+from models.bundle import Bundle
 from models.films.refusal import Refusal
 from models.lungs.findings import Finding
 from models.prediction import Prediction
@@ -27,13 +28,15 @@ DEFAULT_OPACITY = 40
 SHOWN_WIDTH, LAYERS_WIDTH = 272, 256  # pixels: side by side under a film, one below the other on a telephone
 
 
-def show_cards(prevalence: float | None, references: Sequence[Reference]) -> None:
-    """A card for each film, some at a time."""
+def show_cards(served: Bundle, prevalence: float | None, references: Sequence[Reference]) -> None:
+    """A card for each film, some at a time; prevalence and references are for those that the served bundle judged."""
     for key, judged in desk().shown(CARDS):
-        result = at_prevalence(judged, prevalence)
+        now = judged.judged_by(served)
+        result = at_prevalence(judged, prevalence) if now else judged
         with st.container(border=True, key=f"card_{_widget_key(key)}"):
             if isinstance(result.outcome, Prediction):
-                _show_judged(key, result, result.outcome, similar(result.outcome, result.sha256, references))
+                alike = similar(result.outcome, result.sha256, references) if now else []
+                _show_judged(key, result, result.outcome, alike)
             else:
                 _show_refused(key, result, result.outcome)
     total = len(desk().results)
@@ -61,7 +64,7 @@ def _show_judged(key: str, result: Screened, prediction: Prediction, references:
     with reading:
         st.html(drawing.reading(prediction))
         if result.film:
-            gate = served_bundle().bundle.spec.gate
+            gate = result.bundle.spec.gate
             st.html(drawing.definitions(distance_fact(prediction, gate) + film_facts(result.film)))
         if references:
             st.html(drawing.similar_films((one.name, one.label, one.jpeg) for one in references))
@@ -125,7 +128,7 @@ def _offer_mending(key: str, result: Screened, finding: Finding) -> None:
 
 def _mend(key: str) -> None:
     """Put the mended film's reading in the place of the refusal."""
-    predictor = wait_for(loading_model(served_bundle().bundle))
+    predictor = wait_for(serving().now.loading)
     desk().results[key] = mend(predictor, desk().results[key])
 
 

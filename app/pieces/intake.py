@@ -8,7 +8,7 @@ import streamlit as st
 from app import drawing
 from app.samples import read_sample, sample_label, sample_names, sample_thumbnail
 from app.screening import MAX_FILES, screen
-from app.session import desk, served_bundle, wait_for
+from app.session import desk, serving, wait_for
 from models.predictor import Predictor
 
 POLL_SECONDS = 0.5
@@ -56,7 +56,7 @@ def take_in(waiting: Waiting, loading: "Future[Predictor]") -> None:
         predictor = wait_for(loading)
         for done, (key, name, content) in enumerate(accepted):
             bar.progress(done / len(accepted), text=f"Judging film {done + 1} of {len(accepted)} …")
-            known = desk().readings.find(name, content)
+            known = desk().readings.find(name, content, predictor.bundle)
             result = known or screen(predictor, name, content)
             desk().readings.keep(result)
             desk().results[key] = result
@@ -68,11 +68,12 @@ def take_in(waiting: Waiting, loading: "Future[Predictor]") -> None:
         )
 
 
-def show_model_status(loading: "Future[Predictor]") -> None:
-    """A line on the model, kept up to date until it is loaded."""
+def show_model_status() -> None:
+    """A line on the model, kept up to date until it is loaded, and what is wrong with the current bundle."""
 
-    @st.fragment(run_every=None if loading.done() else POLL_SECONDS)
-    def status() -> None:
+    @st.fragment(run_every=None if serving().now.loading.done() else POLL_SECONDS)
+    def status() -> None:  # Streamlit keeps it for as long as the page is open: it must not keep a model
+        served, loading, warning = serving().now
         if not loading.done():
             st.html(drawing.model_status("The model is loading. Films can be added already.", ready=False))
             st.session_state.model_was_loading = True
@@ -80,8 +81,8 @@ def show_model_status(loading: "Future[Predictor]") -> None:
             st.rerun()
         elif predictor := wait_for(loading):
             engine = f"{predictor.engine.name}, {predictor.engine.precision}"
-            st.html(
-                drawing.model_status(f"Model ready: bundle {served_bundle().bundle.spec.name} on {engine}", ready=True)
-            )
+            st.html(drawing.model_status(f"Model ready: bundle {served.bundle.spec.name} on {engine}", ready=True))
+        if warning:
+            st.warning(warning, icon=":material/warning:")
 
     status()

@@ -10,15 +10,38 @@ from app.patients import patient_groups, patient_row, patients_of
 from app.screening import Screened, as_csv, at_prevalence, count_outcomes
 from app.session import desk
 from app.wording import LINES, percent, points_sentence, prevalence_sentence
-from models.bundle import BundleSpec
+from models.bundle import Bundle, BundleSpec
 from models.command_line.by_patient import RULES, Rule, patient_sentence
 from models.group import GroupComparison
 from models.prediction import Prediction, deciding_points
+from models.registry.tables import short_digest
+
+
+def show_overviews(served: Bundle) -> float | None:
+    """The overview of the films that the served bundle judged, and of those that others judged before it; returns the share
+    of positive films that was asked for, see `ask_prevalence`.
+    """
+    by_bundle: dict[str, list[Screened]] = {}
+    for result in desk().results.values():
+        by_bundle.setdefault(result.bundle.sha256, []).append(result)
+    now, prevalence = by_bundle.pop(served.sha256, []), None
+    if now:
+        st.header("Results", anchor=False)
+        prevalence = ask_prevalence(served.spec) if served.spec.positive else None
+        show_overview(served, now, prevalence)
+    for earlier in by_bundle.values():
+        bundle = earlier[0].bundle
+        st.header(f"Results of {bundle.spec.name}, which served before", anchor=False)
+        st.caption(
+            f"These films keep the answers of bundle {short_digest(bundle.sha256)}. Clear all and add them again to have them "
+            f"judged by {served.spec.name}, bundle {short_digest(served.sha256)}, which serves now."
+        )
+        show_overview(bundle, earlier, None)
+    return prevalence
 
 
 def ask_prevalence(spec: BundleSpec) -> float | None:
     """The share of positive films where the films come from; None: as in the training films. It says what follows."""
-    st.header("Results", anchor=False)
     trained = _trained_prevalence(spec)
     entry, words = st.columns([2, 3], vertical_alignment="bottom", gap="medium")
     with entry:
@@ -42,12 +65,11 @@ def _trained_prevalence(spec: BundleSpec) -> float:
     return spec.calibration.prevalence_of(spec.labels.index(str(spec.positive))) or 0.5
 
 
-def show_overview(spec: BundleSpec, calibrated: Sequence[Screened], prevalence: float | None) -> None:
-    """Counts, the table of all films or patients at this prevalence, and the CSV file."""
+def show_overview(bundle: Bundle, calibrated: Sequence[Screened], prevalence: float | None) -> None:
+    """Counts, the table of all films or patients that a bundle judged, at this prevalence, and the CSV file."""
+    spec, key = bundle.spec, short_digest(bundle.sha256)
     results = [at_prevalence(result, prevalence) for result in calibrated]
-    if not spec.positive:
-        st.header("Results", anchor=False)
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="overview"):
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.html(drawing.counts(count_outcomes(results, spec.labels).items()), width="content")
         with st.container(horizontal=True, width="content"):
             st.download_button(
@@ -57,19 +79,21 @@ def show_overview(spec: BundleSpec, calibrated: Sequence[Screened], prevalence: 
                 mime="text/csv",
                 icon=":material/download:",
                 on_click="ignore",
+                key=f"csv_{key}",
             )
-            st.button("Clear all", on_click=desk().clear)
+            st.button("Clear all", on_click=desk().clear, key=f"clear_{key}")
     if spec.operating_points:
         st.caption(points_sentence(spec.operating_points))
     if len(results) > 1:
-        rule = _ask_rule(spec) if len(patient_groups(results)) < len(results) else None
+        rule = _ask_rule(spec, key) if len(patient_groups(results)) < len(results) else None
         _show_table(_patient_rows(spec, calibrated, rule, prevalence) if rule else _film_rows(spec, results))
 
 
-def _ask_rule(spec: BundleSpec) -> Rule | None:
+def _ask_rule(spec: BundleSpec, key: str) -> Rule | None:
     """By which rule several films of one patient are judged together; None: each film by itself."""
     rules = {str(rule): rule for rule in RULES if spec.positive or rule != "highest"}
-    return rules.get(st.selectbox("One line for each", [*rules, "film"], format_func=LINES.__getitem__))
+    asked = st.selectbox("One line for each", [*rules, "film"], format_func=LINES.__getitem__, key=f"rule_{key}")
+    return rules.get(asked)
 
 
 def _film_rows(spec: BundleSpec, results: Sequence[Screened]) -> list[dict[str, str]]:

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app.measurements import surroundings_sentence, surroundings_warning
-from app.session import loading_model, served_bundle
+from app.session import serving
 from app.wording import field_sentence, gate_sentence
 
 TEXT = """
@@ -53,9 +53,8 @@ of children of 1 to 5 years from one hospital, Guangzhou Women and Children's Me
 
 def main() -> None:
     """Draw the page."""
-    served = served_bundle()
+    served = serving().now.bundle
     bundle = served.bundle
-    loading_model(bundle)
     population = bundle.spec.data.get("population")
     st.title("About PneumoLens", anchor=False)
     if warning := surroundings_warning(served.surroundings):

@@ -7,12 +7,12 @@ import streamlit as st
 
 from app import drawing
 from app.measurements import batch_rows, interval, metric_rows, surroundings_rows, surroundings_warning
-from app.session import loading_model, served_bundle
+from app.session import serving
 from app.wording import described, field_sentence, gate_sentence, point_name, points_sentence
 from models.backbones.table import get_backbone
 from models.prediction import OperatingPoint
 from models.registry.served import read_history
-from models.registry.tables import period_row, short_digest
+from models.registry.tables import period_row
 
 PICTURE = re.compile(r"!\[[^\]]*\]\([^)]*\)")
 METRICS = {
@@ -20,14 +20,16 @@ METRICS = {
     "test_split": "On the test split of its data",
 }
 
-served = served_bundle()
+now = serving().now
+served = now.bundle
 spec = served.bundle.spec
 
 
 def main() -> None:
     """Draw the page."""
-    loading_model(served.bundle)  # whoever reads this first finds the model loaded when going on to screen
     st.title("Model", anchor=False)
+    if now.warning:
+        st.warning(now.warning, icon=":material/warning:")
     st.html(drawing.definitions(identity()))
     for finding in served.shortcuts:
         st.error(f"**Shortcut likely**, {finding}", icon=":material/warning:")
@@ -127,17 +129,16 @@ def show_history() -> None:
     except OSError as error:
         st.warning(f"The history cannot be read: {error.strerror}.", icon=":material/warning:")
         return
-    current = history.periods[-1] if history.periods and history.periods[-1].current else None
-    if current and current.bundle.sha256 != served.bundle.sha256:
+    if serving().fixed:
         st.info(
-            f"The current bundle is another one, {short_digest(current.bundle.sha256)}. This page goes on with the one that it "
-            "was started with. Started anew, it serves the current one, unless it is told to serve another.",
-            icon=":material/schedule:",
+            f"This app was started with the name {spec.name} and keeps to it, whatever is promoted or rolled back. Started "
+            "without a name, it serves the current bundle.",
+            icon=":material/push_pin:",
         )
     st.dataframe([period_row(period) for period in reversed(history.periods)], hide_index=True)
     for note in history.notes:
         st.text(note)
-    st.caption("The current bundle is the one that a page serves which is started without naming another.")
+    st.caption("The current bundle is the one that an app serves which was started without naming another.")
 
 
 def show_card() -> None:

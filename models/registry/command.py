@@ -19,10 +19,9 @@ from models.registry.listing import read_bundles
 from models.registry.promotion import previous_bundle, promote, rollback
 from models.registry.served import read_history
 from models.registry.tables import Row, bundle_row, difference_rows, metric_rows, period_row, short_digest
-from models.system.quiet import import_keras_quietly
 
 TAKES_EFFECT = (
-    "A page that is running goes on with the bundle that it has loaded: start it anew. One that was started with --bundle keeps "
+    "An app that is running takes it within seconds, once it has loaded and proven it. One that was started with --bundle keeps "
     "to that."
 )
 _WIDE = 240  # columns where nobody looks: what is piped into a program is not folded
@@ -122,7 +121,6 @@ def _diff(options: argparse.Namespace) -> int:
 def _prove(bundle: Bundle) -> None:
     from models.registry.proof import prove_bundle
 
-    import_keras_quietly()
     with Console(stderr=True).status(f"Loading {bundle.spec.name} …"):
         prove_bundle(bundle)
 

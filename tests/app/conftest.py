@@ -10,12 +10,13 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from app.samples import read_sample, sample_names
-from app.session import served_bundle
+from app.serving import Serving
+from app.session import serving
 from models.bundle import BUNDLES_VARIABLE, BundleSpec
 from models.films.radiograph import read_radiograph
 from models.gate import GateThresholds
 from models.predictor import Predictor
-from tests.bundles import write_bundle
+from tests.bundles import CLASSES, TWO, write_bundle
 
 MakeFilm = Callable[..., bytes]
 
@@ -39,13 +40,13 @@ def open_app() -> Iterator[Callable[..., AppTest]]:
     """Open the app as a visitor would, with a browser of a language; what the server keeps of a bundle starts anew each time."""
 
     def start(*, language: str = "en-GB") -> AppTest:
-        served_bundle.clear()
+        serving.clear()
         app = AppTest.from_file(MAIN, default_timeout=120)
         app.context = {"locale": language}
         return app.run()
 
     yield start
-    served_bundle.clear()
+    serving.clear()
 
 
 @pytest.fixture
@@ -59,6 +60,24 @@ def make_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...
         return write_bundle(tmp_path, gate=gate, field=field, report=report)
 
     return make
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """`two`, the current one, and `three`."""
+    monkeypatch.setenv(BUNDLES_VARIABLE, str(tmp_path))
+    for labels in (CLASSES, TWO):
+        write_bundle(tmp_path, labels=labels)
+    return tmp_path
+
+
+@pytest.fixture
+def live(root: Path) -> Iterator[Serving]:
+    """A server's model, loaded, that follows the registry."""
+    served = Serving()
+    served.now.loading.result()
+    yield served
+    served.close()
 
 
 @pytest.fixture(scope="session")

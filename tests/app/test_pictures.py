@@ -9,6 +9,7 @@ from PIL import Image
 from app.pictures import draw, draw_mended, thumbnail
 from app.samples import sample_names, sample_thumbnail
 from app.screening import Film, Screened, mend
+from models.bundle import load_bundle
 from models.films.refusal import Refusal
 from models.lungs.box import Box
 from models.lungs.findings import Finding
@@ -24,9 +25,8 @@ def screened(outcome: Prediction | Refusal, width: int = 1000, height: int = 800
     pixels[: height // 2] = 60
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "PNG")
-    return Screened(
-        "film", "0" * 64, outcome, Film(stream.getvalue(), (width, height), (width, height), "PNG", {}), (), b""
-    )
+    film = Film(stream.getvalue(), (width, height), (width, height), "PNG", {})
+    return Screened("film", "0" * 64, outcome, load_bundle(), film, content=b"")
 
 
 def judged(field: Box | None) -> Prediction:

@@ -73,22 +73,22 @@ def test_a_film_is_known_again_by_its_content_under_another_name(predictor: Pred
     readings = Readings()
     refused = screen(predictor, "a", b"content")
     readings.keep(refused)
-    found = readings.find("b", b"content")
+    found = readings.find("b", b"content", predictor.bundle)
     assert found is not None
     assert found.name == "b"
     assert found.outcome is refused.outcome
-    assert readings.find("a", b"other content") is None
+    assert readings.find("a", b"other content", predictor.bundle) is None
 
 
 def test_the_longest_unused_reading_is_forgotten_first(predictor: Predictor) -> None:
     readings = Readings(kept=2)
     readings.keep(screen(predictor, "first", b"1"))
     readings.keep(screen(predictor, "second", b"2"))
-    readings.find("first", b"1")
+    readings.find("first", b"1", predictor.bundle)
     readings.keep(screen(predictor, "third", b"3"))
-    assert readings.find("first", b"1") is not None
-    assert readings.find("second", b"2") is None
-    assert readings.find("third", b"3") is not None
+    assert readings.find("first", b"1", predictor.bundle) is not None
+    assert readings.find("second", b"2", predictor.bundle) is None
+    assert readings.find("third", b"3", predictor.bundle) is not None
 
 
 def test_the_csv_disarms_a_name_that_a_spreadsheet_would_execute(predictor: Predictor) -> None:

@@ -13,9 +13,11 @@ import uvicorn
 from starlette.applications import Starlette
 
 from app.api.routes import Settings, api_routes
+from app.served_bundle import read_served_bundle
+from app.serving import Served
 from models.predictor import Predictor
 
-Load = Callable[[], "Future[Predictor]"]
+Load = Callable[[], Served]
 ELSEWHERE = {"X-Forwarded-For": "203.0.113.5"}
 """What a proxy on this machine says of a client on another."""
 
@@ -75,7 +77,8 @@ def load(predictor: Predictor) -> Load:
     """The shipped bundle, loaded."""
     loaded: Future[Predictor] = Future()
     loaded.set_result(predictor)
-    return lambda: loaded
+    served = Served(read_served_bundle(predictor.bundle), loaded)
+    return lambda: served
 
 
 @pytest.fixture(scope="session")

@@ -83,10 +83,10 @@ def test_the_model_says_what_it_is_and_health_that_it_judges(api: Client, predic
     assert model["bundle"] == health["bundle"]
 
 
-def test_a_model_that_cannot_be_loaded_is_told(start_api: StartApi) -> None:
+def test_a_model_that_cannot_be_loaded_is_told(start_api: StartApi, load: Load) -> None:
     broken: Future[Predictor] = Future()
     broken.set_exception(BundleError("The head is damaged. Train it again."))
-    with start_api(lambda: broken, Settings()) as client:
+    with start_api(lambda: load()._replace(loading=broken), Settings()) as client:
         response = client.get("/api/v1/health")
         assert problem_of(response) == "model_unavailable"
         assert "The head is damaged" in response.json()["detail"]

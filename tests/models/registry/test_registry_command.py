@@ -58,7 +58,7 @@ def test_promoted_shown_and_rolled_back(root: Path, capsys: pytest.CaptureFixtur
     assert main(["rollback"]) == 0
     out = capsys.readouterr().out
     assert "two (" in out
-    assert "start it anew" in out
+    assert "An app that is running takes it within seconds" in out
     assert main(["history"]) == 0
     out = capsys.readouterr().out
     (three,) = _lines(out, "three")
