@@ -15,7 +15,7 @@ SCRATCH_RATES: Final = {"adam": 1e-3, "sgd": 0.05}
 SCRATCH_SCHEDULES: Final = ("cosine", "step")
 
 # Raised when the same amounts and draws give other pixels, so that embeddings of older views are not taken for theirs.
-_VIEWS_VERSION: Final = 2
+_VIEWS_VERSION: Final = 3
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ _BLUR: Final = (0.5, 2.5)  # standard deviation, pixels of the network's input
 _REDUCTION: Final = (0.25, 1.0)  # of each side
 _COPIES: Final = (0.4, 1.0)  # of each side of the lungs, on copies of 224 pixels
 _QUALITY: Final = (6, 70)  # of JPEG
+_COMPRESSED_COPIES: Final = 0.67
+_COPY_QUALITY: Final = (40, 95)  # of their JPEG
 _GRAIN: Final = (5.0, 30.0)  # standard deviation, grey levels
 _ENLARGED_BY: Final = (Image.Resampling.BOX, Image.Resampling.BILINEAR, Image.Resampling.BICUBIC)
 
@@ -29,11 +31,16 @@ def degrade(film: Pixels, draw: np.random.Generator) -> Pixels:
 def reduce_film(film: NDArray[np.float32], draw: np.random.Generator) -> NDArray[np.float32]:
     """A film float32 `(h, w)` as a smaller copy shows it: reduced by a random share along each axis, and enlarged again.
 
+    Most copies have been through JPEG at their own size, so that its blocks grow with them.
     The share does not depend on the film: lungs take more of the width of some films than of others, and of one class.
     """
     small = [max(1, round(_log_uniform(draw, *_COPIES) * side)) for side in film.shape[::-1]]
     picture = Image.fromarray(film)
-    return np.asarray(picture.resize(small, Image.Resampling.BILINEAR).resize(picture.size, Image.Resampling.BILINEAR))
+    copy = picture.resize(small, Image.Resampling.BILINEAR)
+    if draw.random() < _COMPRESSED_COPIES:
+        grey = np.rint(np.clip(np.asarray(copy), 0, 255)).astype(np.uint8)
+        copy = Image.fromarray(_compressed(grey, _log_uniform(draw, *_COPY_QUALITY))).convert("F")
+    return np.asarray(copy.resize(picture.size, Image.Resampling.BILINEAR))
 
 
 def _blur(film: Pixels, draw: np.random.Generator) -> Pixels:
@@ -48,8 +55,12 @@ def _reduce(film: Pixels, draw: np.random.Generator) -> Pixels:
 
 
 def _compress(film: Pixels, draw: np.random.Generator) -> Pixels:
+    return _compressed(film, _log_uniform(draw, *_QUALITY))
+
+
+def _compressed(film: Pixels, quality: float) -> Pixels:
     file = io.BytesIO()
-    Image.fromarray(film).save(file, "JPEG", quality=round(_log_uniform(draw, *_QUALITY)))
+    Image.fromarray(film).save(file, "JPEG", quality=round(quality))
     return np.asarray(Image.open(file))
 
 

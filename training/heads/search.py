@@ -5,8 +5,8 @@ would be kept, on every view, and scored on patients, on acquisition batches and
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import groupby
+from dataclasses import dataclass, field, replace
+from itertools import chain, groupby
 from typing import Any, Final
 
 import numpy as np
@@ -14,9 +14,7 @@ from numpy.typing import NDArray
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
-from sklearn.metrics import roc_auc_score
 
-from models.calibration import softmax
 from models.head import POOLINGS, DenseHead, select_pooling
 from models.system.progress import Advance, progress_bar
 from training.config import RunConfig
@@ -25,12 +23,14 @@ from training.embedding.embedded_films import EmbeddedFilms
 from training.heads.fit import Part, fit_side_by_side
 from training.heads.fit_folds import left_out_batches
 from training.heads.stack import Candidate
-from training.metrics.weighted import auroc_deviation
+from training.metrics.bootstrap import draw_weights, patient_indices
+from training.metrics.weighted import auroc
 
 RULE: Final = (
     "of each head the worst of its scores counts: AUROC by patient, by acquisition batch, and with surroundings exchanged; of "
-    "the heads within one standard error of the best (and, where lungs are looked for, not above 0.75 by surroundings alone, if "
-    "there are such), the one with the fewest numbers, then one that pools over the lungs, then with the strongest weight decay"
+    "the heads that fall short of the best by no more than one standard error of the difference, over the same patients (and, "
+    "where lungs are looked for, are not above 0.75 by surroundings alone, if there are such), the one with the fewest numbers, "
+    "then one that pools over the lungs, then with the strongest weight decay"
 )
 MOST_BY_SURROUNDINGS: Final = 0.75
 """AUROC of the surroundings alone above which a head goes by them."""
@@ -38,6 +38,7 @@ MOST_BY_SURROUNDINGS: Final = 0.75
 _SCORES: Final = ("auroc", "batch_auroc", "exchanged_auroc", "surroundings_auroc")
 _WIDTH: Final = 32
 _HIDDEN_DECAYS: Final = (0.01, 0.03)
+_DRAWS: Final = 200
 _MOST_NUMBERS: Final = 6_000_000  # of the kernels that are fitted at once: 24 MB, and four times that for Adam
 
 
@@ -51,7 +52,7 @@ class Trial:
         batch_auroc: the mean over left-out acquisition batches; None where there are none.
         exchanged_auroc: out of fold, the lungs on surroundings of another class; None where lungs are not looked for.
         surroundings_auroc: out of fold, the surroundings alone; None likewise.
-        deviation: standard error of the worst of the scores.
+        drawn: `(draws,)`, the worst of the scores in each draw of patients; the draws are the same for all heads.
     """
 
     candidate: Candidate
@@ -59,7 +60,7 @@ class Trial:
     batch_auroc: float | None
     exchanged_auroc: float | None = None
     surroundings_auroc: float | None = None
-    deviation: float = 0.0
+    drawn: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0), compare=False)
 
     @property
     def score(self) -> float:
@@ -70,6 +71,13 @@ class Trial:
     @property
     def goes_by_surroundings(self) -> bool:
         return self.surroundings_auroc is not None and self.surroundings_auroc > MOST_BY_SURROUNDINGS
+
+    def is_as_good_as(self, best: "Trial") -> bool:
+        """Whether what it falls short of the best by is within one standard error; heads of one folder err together."""
+        differences = best.drawn - self.drawn
+        differences = differences[np.isfinite(differences)]  # a small folder can be drawn without one of its classes
+        error = float(differences.std()) if len(differences) else 0.0
+        return best.score - self.score <= error
 
     def as_json(self) -> dict[str, Any]:
         head, training = self.candidate
@@ -99,7 +107,7 @@ class Search:
         """What `RULE` takes."""
         honest = [trial for trial in self.trials if not trial.goes_by_surroundings] or self.trials
         leader = max(honest, key=lambda trial: trial.score)
-        near = [trial for trial in honest if trial.score >= leader.score - leader.deviation]
+        near = [trial for trial in honest if trial.is_as_good_as(leader)]
         return min(near, key=_simplicity)
 
     def as_json(self) -> dict[str, Any]:
@@ -194,27 +202,31 @@ class _Trier:
 
     def _trial(self, candidate: Candidate, heads: Sequence[DenseHead]) -> Trial:
         """Score the heads of a candidate, those of the folds first."""
-        truth, plain = self.embedded.truth, self.embedded.pooled(candidate.head.pooling)[:, 0]
+        plain = self.embedded.pooled(candidate.head.pooling)[:, 0]
         held_out = [part for _, part in self.folds]
         folds, batches = heads[: len(held_out)], heads[len(held_out) :]
         logits = [head.logits(plain[part]) for head, part in zip(folds, held_out, strict=True)]
         every = np.concatenate(held_out)
         of_batches = [
-            _auroc(truth[part], head.logits(plain[part]))
-            for head, (_, part) in zip(batches, self._batches, strict=True)
+            self._auroc(part, head.logits(plain[part])) for head, (_, part) in zip(batches, self._batches, strict=True)
         ]
-        scores = (
-            _auroc(truth[every], np.concatenate(logits)),
-            float(np.mean(of_batches)) if of_batches else None,
-            *self._probe(candidate.head.pooling, folds),
-        )
-        worst = min(score for score in scores[:3] if score is not None)
-        judged = (
-            truth[every] if worst in scores[:2] or self.embedded.probes is None else truth[self.embedded.probes.places]
-        )
-        return Trial(candidate, *scores, auroc_deviation(worst, *_fewest(judged)))
+        patient = self._auroc(every, np.concatenate(logits))
+        batch = np.mean(of_batches, axis=0) if of_batches else None
+        exchanged, surroundings = self._probe(candidate.head.pooling, folds)
+        drawn = np.min([score[1:] for score in (patient, batch, exchanged) if score is not None], axis=0)
+        return Trial(candidate, float(patient[0]), _of_all(batch), _of_all(exchanged), _of_all(surroundings), drawn)
 
-    def _probe(self, pooling: str, folds: Sequence[DenseHead]) -> tuple[float | None, float | None]:
+    def _auroc(self, places: NDArray[np.int64], logits: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The AUROC of some films, `(1 + draws,)`: of all their patients, and then in each draw of patients."""
+        truth, cluster = self.embedded.truth[places], patient_indices(self.embedded.patients)
+        drawn = draw_weights(cluster, draws=_DRAWS, seed=self.seed)
+        return np.concatenate([
+            auroc(weights[:, places], truth, logits) for weights in chain([np.ones((1, len(cluster)))], drawn)
+        ])  # fmt: skip
+
+    def _probe(
+        self, pooling: str, folds: Sequence[DenseHead]
+    ) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
         """AUROC with surroundings exchanged, and of surroundings alone, by the heads that have not seen the patients."""
         probes = self.embedded.probes
         if probes is None:
@@ -225,7 +237,7 @@ class _Trier:
             for head, (_, held_out) in zip(folds, self.folds, strict=True):
                 own = np.isin(probes.places, held_out)
                 logits[own] = head.logits(pooled[own])
-            scores.append(_auroc(self.embedded.truth[probes.places], logits))
+            scores.append(self._auroc(probes.places, logits))
         return scores[0], scores[1]
 
     def _groups(self, candidates: Sequence[Candidate]) -> list[list[Candidate]]:
@@ -251,16 +263,8 @@ class _Trier:
         return [[heads[place].head for heads in rows] for place in range(len(candidates))]
 
 
-def _fewest(truth: NDArray[np.int64]) -> tuple[int, int]:
-    """How many films the rarest class has, and all others."""
-    fewest = int(np.bincount(truth)[np.unique(truth)].min())
-    return fewest, len(truth) - fewest
-
-
-def _auroc(truth: NDArray[np.int64], logits: NDArray[np.float32]) -> float:
-    if logits.shape[1] == 2:
-        return float(roc_auc_score(truth, logits[:, 1] - logits[:, 0]))
-    return float(roc_auc_score(truth, softmax(logits.astype(np.float64)), multi_class="ovr"))
+def _of_all(score: NDArray[np.float64] | None) -> float | None:
+    return None if score is None else float(score[0])
 
 
 def _simplicity(trial: Trial) -> tuple[float, ...]:

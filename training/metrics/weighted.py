@@ -3,13 +3,13 @@
 Weights are `(draws, n)`, whole numbers >= 0; results are `(draws,)`, NaN where a statistic is undefined.
 """
 
-import math
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.calibration import softmax
 from training.metrics.bootstrap import BoolArray, FloatArray
 
 PROBABILITY_MARGIN: Final = 1e-6  # probabilities are kept this far from 0 and 1 before the logit
@@ -133,8 +133,14 @@ def _largest_change(step: FloatArray, logits: FloatArray) -> FloatArray:
     return change
 
 
-def auroc_deviation(auroc: float, positives: int, negatives: int) -> float:
-    """The standard error of an AUROC over independent images (Hanley & McNeil 1982, doi:10.1148/radiology.143.1.7063747)."""
-    over, under = auroc / (2 - auroc), 2 * auroc**2 / (1 + auroc)
-    variance = auroc * (1 - auroc) + (positives - 1) * (over - auroc**2) + (negatives - 1) * (under - auroc**2)
-    return math.sqrt(max(variance, 0.0) / (positives * negatives))
+def auroc(weights: FloatArray, truth: NDArray[np.int64], logits: NDArray[np.float32]) -> FloatArray:
+    """The AUROC of logits `(n, classes)`; for more than two classes the mean of each one's against the rest."""
+    if logits.shape[1] == 2:
+        return _one_against_rest(weights, truth == 1, (logits[:, 1] - logits[:, 0]).astype(np.float64))
+    probabilities = softmax(logits.astype(np.float64))
+    each = [_one_against_rest(weights, truth == one, probabilities[:, one]) for one in range(logits.shape[1])]
+    return np.asarray(np.mean(each, axis=0))
+
+
+def _one_against_rest(weights: FloatArray, positive: BoolArray, scores: FloatArray) -> FloatArray:
+    return area_under_roc(*Ranking.from_scores(scores).cumulative(weights, positive))

@@ -15,6 +15,7 @@ from tests.training.films import film, write_film
 from training.backbone.film_batches import FilmViews
 from training.config import AugmentationConfig
 from training.data.failed_films import FailedFilmsError
+from training.embedding.degradation import reduce_film
 from training.embedding.views import Film, augment, film_views
 
 SIZE = 224
@@ -192,3 +193,12 @@ def test_degraded_views_lose_detail_or_gain_grain() -> None:
     assert (detail < 0.9).mean() > 0.3
     assert (detail > 1.5).mean() > 0.1
     assert np.abs(views.mean(axis=(1, 2)) - plain.mean()).max() < 5, "the light stays"
+
+
+def test_most_reduced_copies_have_been_through_jpeg() -> None:
+    """JPEG rings beyond the greys on either side of an edge; reducing and enlarging by themselves never do."""
+    film = np.full((96, 96), 40, np.float32)
+    film[:, 48:] = 200
+    copies = [reduce_film(film, np.random.default_rng(seed)) for seed in range(60)]
+    rings = [bool(copy.min() < 39 or copy.max() > 201) for copy in copies]
+    assert 0.4 < np.mean(rings) < 0.9

@@ -71,9 +71,10 @@ def test_three_classes_without_batches_are_ranked_by_patient_alone(tmp_path: Pat
 
 
 def trial(width: int, auroc: float, *, pooling: str = "mean", l2: float = 1e-3, **scores: float) -> Trial:
-    """A head that was tried, with a standard error of 0.002."""
+    """A head that was tried; its differences from others have a standard error of 0.002."""
     candidate = Candidate(HeadConfig(width, 0.1, pooling), HeadTraining(l2=l2))
-    return Trial(candidate, auroc, scores.pop("batch_auroc", auroc), deviation=0.002, **scores)
+    drawn = auroc + np.random.default_rng([width, round(1e6 * auroc)]).normal(0, 0.002 / np.sqrt(2), 1000)
+    return Trial(candidate, auroc, scores.pop("batch_auroc", auroc), drawn=drawn, **scores)
 
 
 def best(*trials: Trial) -> Candidate:
@@ -84,6 +85,13 @@ def test_within_a_standard_error_of_the_best_the_simpler_head_is_taken() -> None
     assert best(trial(128, 0.991), trial(32, 0.990), trial(0, 0.98)).head.width == 32
     assert best(trial(32, 0.991), trial(128, 0.995)).head.width == 128
     assert best(trial(32, 0.99, pooling="both"), trial(32, 0.99)).head.pooling == "mean"
+
+
+def test_heads_that_err_together_are_told_apart_by_less() -> None:
+    """Where patients are hard for one head they are for the other, so that the difference is surer than either score."""
+    hard = np.random.default_rng(0).normal(0, 0.02, 1000)
+    large, small = (replace(one, drawn=one.score + hard) for one in (trial(128, 0.991), trial(32, 0.990)))
+    assert best(large, small).head.width == 128
 
 
 def test_of_equally_simple_heads_the_more_strongly_regularised_is_taken() -> None:
