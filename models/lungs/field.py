@@ -4,9 +4,8 @@ All that lies outside (markers, arms, collimation, black corners, the proportion
 habits of its technicians, and with them the label; so it is cut away before anything is judged (`docs/lungs.md`).
 """
 
-from typing import Any, Final
+from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -26,9 +25,6 @@ DARK, BRIGHT = 0.01, 0.99
 
 SOFT_FROM, SOFT_TO = OUTLINE - 0.2, OUTLINE + 0.2
 """Coverage from which a place counts for the mean over the lungs, and from which it counts in full."""
-
-_MASK_GROWS: Final = 9  # pixels of 224: what a finder's outline leaves out of a lung
-_MASK_EDGE: Final = 5  # standard deviation of the soft edge, pixels of 224
 
 
 def field_box(lungs: Box) -> Box:
@@ -69,17 +65,6 @@ def stretch_levels(field: NDArray[np.float32]) -> tuple[int, int]:
 def stretched(field: NDArray[np.float32], dark: int, bright: int) -> NDArray[np.float32]:
     """A field with these levels at 0 and 255, and what lies beyond cut off."""
     return np.clip((field - dark) * np.float32(255 / max(bright - dark, 1)), 0, 255)
-
-
-def field_mask(
-    lung_map: NDArray[np.float32], frame: Box, shown: tuple[float, float, float, float], size: int
-) -> NDArray[np.float32]:
-    """How much of each pixel of a cut is lung, a little grown and with soft edges; arguments and result as of `map_in`."""
-    scale = size / 224
-    lungs: NDArray[Any] = softened(map_in(lung_map, frame, shown, size))
-    grown = 2 * round(_MASK_GROWS * scale) + 1
-    lungs = cv2.dilate(lungs, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (grown, grown)))
-    return np.asarray(cv2.GaussianBlur(lungs, (0, 0), _MASK_EDGE * scale), np.float32)
 
 
 def map_in(

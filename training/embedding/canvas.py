@@ -1,6 +1,9 @@
 """A film cut to its lungs with room about it, from which views are warped."""
 
+from collections import OrderedDict
 from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
 from typing import Final
 
 import cv2
@@ -8,11 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.lungs.box import Box
-from models.lungs.field import cut, field_box, field_mask, map_in, softened, stretch_levels, stretched
+from models.lungs.field import cut, field_box, lung_field, map_in, softened, stretch_levels, stretched
 from models.lungs.search import FoundLungs
+from training.data.failed_films import of_film, read_film
 
 RIM: Final = 1 / 8
 """Room on each side, of the field's height and width: as much as a view may be turned and moved."""
+
+_MASK_GROWS: Final = 9  # pixels of 224: what a finder's outline leaves out of a lung
+_MASK_EDGE: Final = 5  # standard deviation of the soft edge, pixels of 224
+_KEPT: Final = 32  # of a megabyte each
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,12 +31,16 @@ class Canvas:
         pixels: `(side, side)` float32 in 0–255; what lies beyond the film repeats its edge.
         mask: `(side, side)`, how much of each pixel is lung, a little grown and with soft edges: what is exchanged.
         lungs: `(side, side)`, how much of each pixel is lung: what a head pools over.
-        size: of the field in its middle, in pixels.
+        judged: `(size, size, 1)` float32 in 0–255, the field in its middle as it is judged.
+        weights: `(28, 28)` in [0, 1], how much of each place of that is lung.
+        size: of it, in pixels.
     """
 
     pixels: NDArray[np.float32]
     mask: NDArray[np.float32]
     lungs: NDArray[np.float32]
+    judged: NDArray[np.float32]
+    weights: NDArray[np.float32]
     size: int
 
     def inner(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -45,9 +57,41 @@ def film_canvas(pixels: NDArray[np.uint8], lungs: FoundLungs, size: int) -> Canv
     wanted = (field.top - height, field.left - width, field.bottom + height, field.right + width)
     grey = _cut_beyond(pixels, wanted, size + 2 * rim)
     levels = stretch_levels(grey[rim : rim + size, rim : rim + size])
-    mask = field_mask(lungs.map, lungs.frame, wanted, size + 2 * rim)
-    weights = softened(map_in(lungs.map, lungs.frame, wanted, size + 2 * rim))
-    return Canvas(stretched(grey, *levels), mask, weights, size)
+    lung = softened(map_in(lungs.map, lungs.frame, wanted, size + 2 * rim))
+    judged = lung_field(pixels, lungs.judged, size)
+    return Canvas(stretched(grey, *levels), _grown(lung), lung, judged, lungs.weights, size)
+
+
+def _grown(lung: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Lungs `(side, side)` in [0, 1], a little grown and with softer edges."""
+    scale = len(lung) / 224
+    reach = 2 * round(_MASK_GROWS * scale) + 1
+    grown = cv2.dilate(lung, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)))
+    return np.asarray(cv2.GaussianBlur(grown, (0, 0), _MASK_EDGE * scale), np.float32)
+
+
+class Canvases:
+    """Canvases of films, the latest ones kept: one that others are laid on is wanted again soon. Threads may share it."""
+
+    def __init__(self, size: int) -> None:
+        """`size`: of the fields, in pixels."""
+        self._size = size
+        self._lock = Lock()
+        self._latest: OrderedDict[Path, Canvas] = OrderedDict()
+
+    def of(self, path: Path, lungs: FoundLungs) -> Canvas:
+        """The canvas of a film; raises FailedFilmsError where there can be none."""
+        with self._lock:
+            if path in self._latest:
+                self._latest.move_to_end(path)
+                return self._latest[path]
+        pixels = read_film(path)
+        canvas = of_film(path, lambda: film_canvas(pixels, lungs, self._size))
+        with self._lock:
+            self._latest[path] = canvas
+            if len(self._latest) > _KEPT:
+                self._latest.popitem(last=False)
+        return canvas
 
 
 def _cut_beyond(pixels: NDArray[np.uint8], wanted: tuple[float, float, float, float], side: int) -> NDArray[np.float32]:

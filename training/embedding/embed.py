@@ -17,6 +17,7 @@ from training.config import AugmentationConfig
 from training.data.failed_films import FailedFilmsError
 from training.data.manifest import Entry
 from training.embedding.cache import EmbeddingCache
+from training.embedding.canvas import Canvases
 from training.embedding.folder_lungs import FolderLungs, film_of
 from training.embedding.views import Film, View, Views, batched, film_views
 
@@ -135,13 +136,14 @@ def prepared_views(
         FailedFilmsError: after the last batch, where the views of some films could not be made.
     """
     failed: dict[Path, Refusal] = {}
+    canvases = Canvases(size)
 
     def prepare(batch: Iterable[tuple[Film, Sequence[View]]]) -> tuple[list[ViewOfFilm], list[Views]]:
         names: list[ViewOfFilm] = []
         made: list[Views] = []
         for film, numbers in batch:
             try:
-                made.append(film_views(film, numbers, config=augmentation, seed=seed, size=size))
+                made.append(film_views(film, numbers, config=augmentation, seed=seed, size=size, canvases=canvases))
                 names += [(film.sha256, number) for number in numbers]
             except FailedFilmsError as error:
                 failed.update(error.refusals)

@@ -21,7 +21,7 @@ from models.lungs.field import lung_field
 from models.lungs.search import FoundLungs
 from training.config import AugmentationConfig
 from training.data.failed_films import of_film, read_film
-from training.embedding.canvas import Canvas, film_canvas
+from training.embedding.canvas import Canvas, Canvases
 from training.embedding.degradation import degrade, reduce_film
 from training.embedding.surroundings import blank_lungs, exchange_surroundings
 
@@ -84,35 +84,41 @@ class Views(NamedTuple):
         return cls(np.concatenate([part.pixels for part in parts]), np.concatenate(lungs) if lungs else None)
 
 
-def film_views(film: Film, views: Sequence[View], *, config: AugmentationConfig, seed: int, size: int) -> Views:
+def film_views(
+    film: Film,
+    views: Sequence[View],
+    *,
+    config: AugmentationConfig,
+    seed: int,
+    size: int,
+    canvases: Canvases | None = None,
+) -> Views:
     """Decode a film once and give its views; view 0 is the film as it is judged.
+
+    Args:
+        canvases: of `size`, for many films of which some are donors of others; None: of this film alone.
 
     Raises:
         FailedFilmsError: where that fails; it names this film, or the donor that cannot be read.
     """
-    pixels = read_film(film.path)
-    donors = {view: read_film(donor.path) for view, donor in film.donors.items() if view in views}
-    return of_film(film.path, lambda: _views(film, pixels, donors, views, config, seed, size))
-
-
-def _views(
-    film: Film,
-    pixels: NDArray[np.uint8],
-    donors: Mapping[View, NDArray[np.uint8]],
-    views: Sequence[View],
-    config: AugmentationConfig,
-    seed: int,
-    size: int,
-) -> Views:
     if film.lungs is None:
-        plain = network_input(pixels, size)
-        return Views(np.stack([_view_of_film(film, plain, view, config, seed) for view in views]), None)
-    shown = film.lungs.weights, film_canvas(pixels, film.lungs, size)
-    judged = lung_field(pixels, film.lungs.judged, size)
-    pairs = [
-        (judged, shown[0]) if view == 0 else _view_of_lungs(film, *shown, donors.get(view), view, config, seed)
-        for view in views
-    ]
+        return _views_of_film(film, views, config, seed, size)
+    if all(view == 0 for view in views):
+        return _plain_views(film, film.lungs, len(views), size)
+    canvases = canvases or Canvases(size)
+    own = canvases.of(film.path, film.lungs)
+    donors = {
+        view: canvases.of(donor.path, donor.lungs)
+        for view, donor in film.donors.items()
+        if view in views and donor.lungs is not None
+    }
+
+    def shown(view: View) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        if view == 0:
+            return own.judged, own.weights
+        return _view_of_lungs(film, own, donors.get(view), view, config, seed)
+
+    pairs = of_film(film.path, lambda: [shown(view) for view in views])
     return Views(*(np.stack(part) for part in zip(*pairs, strict=True)))
 
 
@@ -120,35 +126,38 @@ def _draws(film: Film, view: int, seed: int) -> np.random.Generator:
     return np.random.default_rng([seed, view, int(film.sha256[:15], 16)])
 
 
-def _view_of_film(
-    film: Film, plain: NDArray[np.float32], view: View, config: AugmentationConfig, seed: int
-) -> NDArray[np.float32]:
-    if isinstance(view, Probe):
+def _views_of_film(film: Film, views: Sequence[View], config: AugmentationConfig, seed: int, size: int) -> Views:
+    """Views of a whole film."""
+    numbers = [view for view in views if not isinstance(view, Probe)]
+    if len(numbers) < len(views):
         raise ValueError("What lies round the lungs can be shown by itself only where the lungs were looked for.")
-    return augment(plain, config, _draws(film, view, seed)) if view else plain
+    pixels = read_film(film.path)
+
+    def shown() -> NDArray[np.float32]:
+        plain = network_input(pixels, size)
+        return np.stack([augment(plain, config, _draws(film, view, seed)) if view else plain for view in numbers])
+
+    return Views(of_film(film.path, shown), None)
+
+
+def _plain_views(film: Film, lungs: FoundLungs, count: int, size: int) -> Views:
+    """The film as it is judged, so many times."""
+    pixels = read_film(film.path)
+    judged = of_film(film.path, lambda: lung_field(pixels, lungs.judged, size))
+    return Views(np.stack([judged] * count), np.stack([lungs.weights] * count))
 
 
 def _view_of_lungs(
-    film: Film,
-    weights: NDArray[np.float32],
-    canvas: Canvas,
-    given: NDArray[np.uint8] | None,
-    view: View,
-    config: AugmentationConfig,
-    seed: int,
+    film: Film, canvas: Canvas, donor: Canvas | None, view: View, config: AugmentationConfig, seed: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """A probe, or an augmented view, of the lungs; on another film's surroundings where `given`, its pixels, are there.
-
-    And how much of each of its places is lung; `weights` is that of the plain film.
-    """
+    """A probe, or an augmented view, of the lungs, on a donor's surroundings; and how much of each of its places is lung."""
     pixels, size = canvas.pixels, canvas.size
-    if given is not None and (lungs := film.donors[view].lungs) is not None:
-        other = film_canvas(given, lungs, size)
-        pixels = exchange_surroundings(pixels, canvas.mask, other.pixels, other.mask)
+    if donor is not None:
+        pixels = exchange_surroundings(pixels, canvas.mask, donor.pixels, donor.mask)
     if view is Probe.SURROUNDINGS:
         pixels = blank_lungs(pixels, canvas.mask)
     if isinstance(view, Probe):
-        return canvas.inner(pixels)[..., None], weights
+        return canvas.inner(pixels)[..., None], canvas.weights
     draw = _draws(film, view, seed)
     if draw.random() < config.reduction:
         pixels = reduce_film(pixels, draw)
