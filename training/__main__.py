@@ -45,7 +45,10 @@ Fetch a backbone's published ImageNet weights and check their digest, for this m
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit status is 0, 2 where the input must be changed first, 130 after Ctrl-C."""
+    """Run one command and return its exit status.
+
+    0; 2 where the input must be changed first; 3 where a film was set aside for an error that nobody foresaw; 130 after Ctrl-C.
+    """
     options = build_parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.command
     try:
