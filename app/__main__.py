@@ -3,10 +3,12 @@
     python -m app
     python -m app --port 8600 --bundle default
     python -m app token ward-3        # makes a token for a program on another machine
+    python -m app audit verify        # whether the audit log is as it was written
 
 The address answers within seconds; the model is loaded when the first page is opened, or the first program asks. Ctrl-C or
 SIGTERM ends it. What the API takes stands at /api/docs. Without PNEUMOLENS_API_TOKENS=FILE it answers this machine alone;
-PNEUMOLENS_API_RATE=N sets how many films a client may send in a minute. Research and education only: never a diagnosis.
+PNEUMOLENS_API_RATE=N sets how many films a client may send in a minute. PNEUMOLENS_AUDIT=FILE keeps an audit log: a line for
+each file that is judged, before its result is given. Research and education only: never a diagnosis.
 """
 
 import argparse
@@ -20,6 +22,8 @@ from pathlib import Path
 
 from app.api.routes import Settings, api_routes, read_settings
 from app.api.tokens import TOKENS_VARIABLE, new_token, token_line
+from app.audit.command import add_audit_command
+from app.audit.log import AuditError
 from app.serving import BUNDLE_VARIABLE, ENGINE_VARIABLE
 from models.backbones.weights import WeightsError
 from models.bundle import BundleError, load_bundle
@@ -34,14 +38,16 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Verify the bundle, print the address, serve; the exit status is 2 where the server could not be started."""
     options = build_parser().parse_args(arguments)
-    if options.command == "token":
-        return make_token(options.name)
+    if options.run is not None:
+        return options.run(options)
     try:
         settings = read_settings()
         bundle = load_bundle(options.bundle)
         backbone_weights(bundle)
         check_port(options.host, options.port)
-    except (BundleError, WeightsError, OSError, ValueError) as error:
+        if settings.audit:
+            settings.audit.check()
+    except (AuditError, BundleError, WeightsError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return WRONG_USAGE
     os.environ[BUNDLE_VARIABLE] = options.bundle or ""
@@ -52,11 +58,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return serve(options.host, options.port, settings)
 
 
-def make_token(name: str) -> int:
+def make_token(options: argparse.Namespace) -> int:
     """Print a new token, and the line that lets it in."""
     token = new_token()
     try:
-        line = token_line(name, token)
+        line = token_line(options.name, token)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return WRONG_USAGE
@@ -90,9 +96,12 @@ def build_parser() -> argparse.ArgumentParser:
         default="auto",
         help="what runs the backbone: keras (a GPU, where there is one) or openvino (faster on a processor); default: auto",
     )
-    commands = parser.add_subparsers(dest="command", metavar="token")
+    parser.set_defaults(run=None)
+    commands = parser.add_subparsers(metavar="token | audit")
     token = commands.add_parser("token", help="make a token for the HTTP API, and print the line that lets it in")
     token.add_argument("name", help="whose it is: letters, digits, dots, dashes and underscores")
+    token.set_defaults(run=make_token)
+    add_audit_command(commands)
     return parser
 
 

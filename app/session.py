@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
+from app.audit.entry import LOCAL_USER, audit_entry
+from app.audit.log import AuditError, configured_log
 from app.patients import patient_groups
 from app.references import Reference, read_references
 from app.screening import MAX_FILES, Readings, Screened
 from app.serving import BUNDLE_VARIABLE, ENGINE_VARIABLE, Serving
+from app.visitor import current_user
 from models.backbones.weights import WeightsError
 from models.bundle import BundleError
 from models.group import GroupComparison
@@ -101,6 +104,23 @@ def require_bundle() -> None:
     except (BundleError, OSError) as error:
         st.error(f"No film can be judged. {error}")
         st.stop()
+
+
+def user_name() -> str:
+    """What the audit log calls this visitor: as the identity provider does, or `LOCAL_USER` where nobody signed in."""
+    return current_user() or LOCAL_USER
+
+
+def record(predictor: Predictor, result: Screened) -> bool:
+    """Put a result into the audit log, where there is one, before it is shown; False, with a sentence, where that fails."""
+    if (log := configured_log()) is None:
+        return True
+    try:
+        log.append([audit_entry(predictor, result.sha256, result.outcome, door="page", user=user_name())])
+    except AuditError as error:
+        st.error(f"{error.sentence} Code: `{error.code}`", icon=":material/lock:")
+        return False
+    return True
 
 
 def wait_for(loading: "Future[Predictor]") -> Predictor:

@@ -12,13 +12,16 @@ from app.api.openapi import PATHS, PUBLIC_PATHS
 from app.api.problems import ProblemError, problem_response
 from app.api.rate import RateLimit
 from app.api.tokens import Tokens
+from app.audit.entry import LOCAL_USER
 
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _OTHER: Final = "other"  # whatever strangers make up must not become a series of its own
 
 
 class Door:
-    """ASGI middleware. The client's name goes to the endpoints as `request.state.client`."""
+    """ASGI middleware. The client's name goes to the endpoints as `request.state.client`, what the audit log calls it as
+    `request.state.user`.
+    """
 
     def __init__(self, app: ASGIApp, *, tokens: Tokens, rate: RateLimit, metrics: Metrics) -> None:
         self._app = app
@@ -54,4 +57,5 @@ class Door:
                 await problem_response(problem)(scope, receive, send)
                 return
             connection.state.client = client
+            connection.state.user = client if self._tokens else LOCAL_USER
         await self._app(scope, receive, send)

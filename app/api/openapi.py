@@ -30,6 +30,8 @@ _UPLOADS: Final = (
     "bad_parameter",
     "no_files",
     "model_unavailable",
+    "audit_unwritable",
+    "audit_broken",
 )
 _TEXT: Final[Schema] = {"type": "string"}
 _NUMBER: Final[Schema] = {"type": "number"}

@@ -23,6 +23,8 @@ PROBLEMS: Final = {
     "too_many_requests": (429, "Too many films in too short a time"),
     "internal_error": (500, "Something went wrong within PneumoLens"),
     "model_unavailable": (503, "The model cannot judge"),
+    "audit_unwritable": (503, "The audit log cannot be written"),
+    "audit_broken": (503, "The audit log is not as it was left"),
 }
 
 

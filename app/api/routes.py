@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,8 @@ from app.api.problems import ProblemError, problem_response
 from app.api.rate import DEFAULT_RATE, RATE_VARIABLE, RateLimit, read_rate
 from app.api.tokens import TOKENS_VARIABLE, Tokens, read_tokens
 from app.api.uploads import MOST_BYTES, MOST_FILES, REQUESTS_AT_ONCE, uploaded_files
+from app.audit.entry import audit_entry
+from app.audit.log import AuditError, AuditLog, configured_log
 from app.serving import Served
 from models.backbones.weights import WeightsError
 from models.bundle import BundleError
@@ -45,16 +47,19 @@ class Settings:
     Attributes:
         tokens: who is answered; none: this machine alone.
         rate: requests and films that a client may send in a minute.
+        audit: the log that each judged file has its line in before it is answered; None: there is none.
     """
 
     tokens: Tokens = field(default_factory=Tokens)
     rate: int = DEFAULT_RATE
+    audit: AuditLog | None = None
 
 
 def read_settings() -> Settings:
     """The settings in the environment; a ValueError says what is wrong with them."""
     file = os.environ.get(TOKENS_VARIABLE)
-    return Settings(read_tokens(Path(file)) if file else Tokens(), read_rate(os.environ.get(RATE_VARIABLE)))
+    tokens = read_tokens(Path(file)) if file else Tokens()
+    return Settings(tokens, read_rate(os.environ.get(RATE_VARIABLE)), configured_log())
 
 
 def api_routes(served: Callable[[], Served], settings: Settings) -> list[BaseRoute]:
@@ -70,7 +75,7 @@ def api_routes(served: Callable[[], Served], settings: Settings) -> list[BaseRou
 def build_api(served: Callable[[], Served], settings: Settings) -> Starlette:
     """The API alone."""
     metrics, rate = Metrics(), RateLimit(settings.rate)
-    endpoints = Endpoints(served, metrics, rate)
+    endpoints = Endpoints(served, metrics, rate, settings.audit)
     api = Starlette(
         routes=[
             Route(PREDICT, endpoints.predict, methods=["POST"]),
@@ -90,10 +95,11 @@ def build_api(served: Callable[[], Served], settings: Settings) -> Starlette:
 class Endpoints:
     """What the paths do. Each request is answered by one model from its first file to its last."""
 
-    def __init__(self, served: Callable[[], Served], metrics: Metrics, rate: RateLimit) -> None:
+    def __init__(self, served: Callable[[], Served], metrics: Metrics, rate: RateLimit, audit: AuditLog | None) -> None:
         self._served = served
         self._metrics = metrics
         self._rate = rate
+        self._audit = audit
         self._reading = CapacityLimiter(REQUESTS_AT_ONCE)
         self._judging = CapacityLimiter(JUDGED_AT_ONCE)
 
@@ -104,6 +110,7 @@ class Endpoints:
             self._rate.take(request.state.client, len(files) - 1)
             predictor = await self._predictor()
             judged = await self._judge_files(predictor, files, heatmap=heatmap)
+        await self._record(predictor, judged, request.state.user)
         answers = [file_json(file.filename or "", one) for file, one in zip(files, judged, strict=True)]
         return JSONResponse({**served_json(predictor), "files": answers})
 
@@ -145,6 +152,16 @@ class Endpoints:
             raise ProblemError("model_unavailable", f"The model cannot be loaded. {error}") from error
         self._metrics.show_model(predictor)
         return predictor
+
+    async def _record(self, predictor: Predictor, judged: Sequence[Judged], user: str) -> None:
+        """Put the files into the audit log; where that fails, nothing is answered."""
+        if self._audit is None:
+            return
+        entries = [audit_entry(predictor, one.sha256, one.outcome, door="api", user=user) for one in judged]
+        try:
+            await to_thread.run_sync(self._audit.append, entries)
+        except AuditError as error:
+            raise ProblemError(error.code, error.sentence) from error
 
     async def _judge_files(self, predictor: Predictor, files: list[UploadFile], *, heatmap: bool) -> list[Judged]:
         judged: dict[int, Judged] = {}

@@ -8,7 +8,7 @@ from app import drawing
 from app.pictures import draw, draw_mended
 from app.references import Reference, similar
 from app.screening import Screened, at_prevalence, mend
-from app.session import desk, serving, wait_for
+from app.session import desk, record, serving, wait_for
 from app.wording import (
     attention_sentence,
     distance_fact,
@@ -129,7 +129,9 @@ def _offer_mending(key: str, result: Screened, finding: Finding) -> None:
 def _mend(key: str) -> None:
     """Put the mended film's reading in the place of the refusal."""
     predictor = wait_for(serving().now.loading)
-    desk().results[key] = mend(predictor, desk().results[key])
+    mended = mend(predictor, desk().results[key])
+    if record(predictor, mended):
+        desk().results[key] = mended
 
 
 def _widget_key(key: str) -> str:

@@ -8,7 +8,7 @@ import streamlit as st
 from app import drawing
 from app.samples import read_sample, sample_label, sample_names, sample_thumbnail
 from app.screening import MAX_FILES, screen
-from app.session import desk, serving, wait_for
+from app.session import desk, record, serving, wait_for
 from models.predictor import Predictor
 
 POLL_SECONDS = 0.5
@@ -58,6 +58,8 @@ def take_in(waiting: Waiting, loading: "Future[Predictor]") -> None:
             bar.progress(done / len(accepted), text=f"Judging film {done + 1} of {len(accepted)} …")
             known = desk().readings.find(name, content, predictor.bundle)
             result = known or screen(predictor, name, content)
+            if not record(predictor, result):
+                break
             desk().readings.keep(result)
             desk().results[key] = result
         bar.empty()
