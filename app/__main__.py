@@ -24,6 +24,7 @@ from app.api.routes import Settings, api_routes, read_settings
 from app.api.tokens import TOKENS_VARIABLE, new_token, token_line
 from app.audit.command import add_audit_command
 from app.audit.log import AuditError
+from app.batch.places import kept_days
 from app.serving import BUNDLE_VARIABLE, ENGINE_VARIABLE
 from models.backbones.weights import WeightsError
 from models.bundle import BundleError, load_bundle
@@ -45,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         bundle = load_bundle(options.bundle)
         backbone_weights(bundle)
         check_port(options.host, options.port)
+        kept_days()
         if settings.audit:
             settings.audit.check()
     except (AuditError, BundleError, WeightsError, OSError, ValueError) as error:
@@ -126,7 +128,7 @@ def serve(host: str, port: int, settings: Settings) -> int:
     """Serve page and API in this process until a signal ends it; everything else is in `.streamlit/config.toml`."""
     import streamlit as st
 
-    from app.session import serving
+    from app.session import batch_runner, serving
 
     options: dict[str, object] = {"server.address": host, "server.port": port}
     if host in LOOPBACK:
@@ -136,7 +138,11 @@ def serve(host: str, port: int, settings: Settings) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit(0))
     entry = Path(__file__).with_name("main.py")
-    st.App(entry, routes=api_routes(lambda: serving().now, settings)).run(config=options)
+    batches = batch_runner()  # now, and not with the first page, so that old ones are deleted in time
+    try:
+        st.App(entry, routes=api_routes(lambda: serving().now, settings)).run(config=options)
+    finally:
+        batches.end()
     return 0
 
 

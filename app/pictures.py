@@ -28,12 +28,18 @@ _PREVIEW: Final = 480
 def draw(screened: Screened, *, opacity: float, outlined: bool = False) -> bytes:
     """The film as a JPEG picture, its heatmap over it at an opacity in [0, 1]; `outlined`, with the box that was judged."""
     outcome = screened.outcome if isinstance(screened.outcome, Prediction) else None
-    pixels = _pixels(screened)
+    return draw_pixels(_pixels(screened), outcome, opacity=opacity, outlined=outlined)
+
+
+def draw_pixels(
+    pixels: NDArray[np.uint8], prediction: Prediction | None, *, opacity: float, outlined: bool = False
+) -> bytes:
+    """The same of a film's pixels `(H, W)`."""
     drawn = Image.fromarray(pixels)
-    if outcome is not None and outcome.heatmap is not None and opacity:
-        drawn = overlay(pixels, outcome.heatmap, field=outcome.field, opacity=opacity)
-    if outlined and outcome is not None and outcome.field is not None:
-        drawn = _outlined(drawn, outcome.field)
+    if prediction is not None and prediction.heatmap is not None and opacity:
+        drawn = overlay(pixels, prediction.heatmap, field=prediction.field, opacity=opacity)
+    if outlined and prediction is not None and prediction.field is not None:
+        drawn = _outlined(drawn, prediction.field)
     return _jpeg(drawn)
 
 
@@ -46,9 +52,14 @@ def draw_mended(screened: Screened) -> bytes:
 
 def thumbnail(pixels: NDArray[np.uint8], side: int) -> bytes:
     """Pixels `(H, W)` as a JPEG picture, no side longer than `side`."""
+    return _jpeg(Image.fromarray(smaller(pixels, side)))
+
+
+def smaller(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """Pixels `(H, W)`, no side longer than `side`."""
     picture = Image.fromarray(pixels)
     picture.thumbnail((side, side), Image.Resampling.LANCZOS)
-    return _jpeg(picture)
+    return np.asarray(picture)
 
 
 def _pixels(screened: Screened) -> NDArray[np.uint8]:

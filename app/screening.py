@@ -145,10 +145,14 @@ def count_outcomes(results: Sequence[Screened], labels: Sequence[str]) -> dict[s
     """How many files have each verdict, in the bundle's order, and how many have none."""
     outcomes = [result.outcome for result in results]
     verdicts = Counter(outcome.verdict for outcome in outcomes if isinstance(outcome, Prediction))
-    refused = sum(isinstance(outcome, Refusal) for outcome in outcomes)
-    doubtful = {INDETERMINATE: verdicts[INDETERMINATE]} if len(labels) == 2 else {}
-    given = {label: verdicts[label] for label in labels}
-    return {**given, **doubtful, "without verdict": verdicts[None], "refused": refused}
+    return named_counts(verdicts, sum(isinstance(outcome, Refusal) for outcome in outcomes), labels)
+
+
+def named_counts(verdicts: Mapping[str | None, int], refused: int, labels: Sequence[str]) -> dict[str, int]:
+    """How many films there are of each verdict, None among them, and how many refused files, with the names they go by."""
+    doubtful = {INDETERMINATE: verdicts.get(INDETERMINATE, 0)} if len(labels) == 2 else {}
+    given = {label: verdicts.get(label, 0) for label in labels}
+    return {**given, **doubtful, "without verdict": verdicts.get(None, 0), "refused": refused}
 
 
 def at_prevalence(result: Screened, prevalence: float | None) -> Screened:

@@ -9,6 +9,7 @@ import streamlit as st
 
 from app.audit.entry import LOCAL_USER, audit_entry
 from app.audit.log import AuditError, configured_log
+from app.batch.runner import BatchRunner
 from app.patients import patient_groups
 from app.references import Reference, read_references
 from app.screening import MAX_FILES, Readings, Screened
@@ -104,6 +105,12 @@ def require_bundle() -> None:
     except (BundleError, OSError) as error:
         st.error(f"No film can be judged. {error}")
         st.stop()
+
+
+@st.cache_resource(show_spinner=False)
+def batch_runner() -> BatchRunner:
+    """The one thread that judges batches on this server."""
+    return BatchRunner(lambda: serving().now.loading)
 
 
 def user_name() -> str:

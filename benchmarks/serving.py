@@ -41,7 +41,7 @@ THREADS: Final = 8
 UPLOADS: Final = 200
 SIDE: Final = 512
 _START_SECONDS: Final = 120
-_BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _PATIENCE: Final = 300_000  # milliseconds
 
 
@@ -110,7 +110,7 @@ def _await(address: str, process: subprocess.Popen[bytes]) -> None:
 
 def memory(uploads: Sequence[Path]) -> dict[str, Any]:
     """What is resident in the app before and after a visitor has had so many films judged, and when the page had its title."""
-    browser = next(filter(None, map(shutil.which, _BROWSERS)), None)
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:

@@ -1,0 +1,48 @@
+"""How films come into a batch: handed in, packed in a ZIP archive, or lying in a folder of the server."""
+
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO
+
+from app.batch.job import Job
+from app.batch.places import films_below
+
+
+def job_of_uploads(spool: Path, user: str, uploads: Iterable[tuple[str, IO[bytes]]]) -> Job:
+    """A batch of files that were handed in, by name; those whose name ends in .zip are archives.
+
+    Raises:
+        OSError, sqlite3.Error: where they cannot be kept; then nothing of them is.
+    """
+    job, whole = Job.create(spool, user=user), False
+    try:
+        for number, (name, content) in enumerate(uploads, start=1):
+            path = job.films / f"{number:06}"
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                shutil.copyfileobj(content, file)
+            job.add([(name, path)], archive=name.lower().endswith(".zip"))
+        whole = True
+    finally:
+        if not whole:
+            job.delete()
+    return job
+
+
+def job_of_folder(spool: Path, user: str, root: Path, below: str) -> Job:
+    """A batch of a folder of the server, which is read where it lies.
+
+    Args:
+        root: one of `app.batch.places.allowed_folders()`.
+        below: a path below it; empty: the whole of it.
+
+    Raises:
+        FolderError: where it may not be judged, or holds nothing.
+        OSError, sqlite3.Error: where the batch cannot be kept.
+    """
+    files, left_out = films_below(root, below)
+    said = f"{left_out} links that lead out of the folder, or nowhere, were left out."
+    job = Job.create(spool, user=user, remarks=[("links_left_out", said)] if left_out else [])
+    job.add((str(file.relative_to(root)), file) for file in files)
+    return job

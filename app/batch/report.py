@@ -1,0 +1,80 @@
+"""What a report of a study says, whatever it is written as."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.batch.job import Status
+from app.batch.outcomes import Outcome, read_points
+from app.batch.table import Row
+from app.wording import percent, points_sentence, verdict_sentence
+from models.command_line.by_patient import CAUTION, films_sentence, judge_patients
+from models.prediction import Prediction
+
+
+@dataclass(frozen=True)
+class ReportedFilm:
+    """One film of a study.
+
+    Attributes:
+        name: of its file.
+        outcome: what came of it, as the model was calibrated.
+        picture: a JPEG with heatmap and outline; None of what is no chest film.
+    """
+
+    name: str
+    outcome: Outcome
+    picture: bytes | None
+
+
+@dataclass(frozen=True)
+class Report:
+    """A study, judged.
+
+    Attributes:
+        facts: names and values: when it was made, by what.
+        together: sentences on all films together; none for a single one.
+        promise: what the operating points promise; empty for a bundle without any.
+        films: in the order in which they came.
+    """
+
+    facts: tuple[tuple[str, str], ...]
+    together: tuple[str, ...]
+    promise: str
+    films: tuple[ReportedFilm, ...]
+
+
+def study_report(status: Status, films: Sequence[tuple[Row, bytes | None]], now: datetime) -> Report:
+    """The report of the films of a study, or of a film by itself."""
+    points = read_points(status.points)
+    facts = (
+        ("Report made", f"{now:%Y-%m-%d %H:%M}"),
+        ("Films", str(len(films))),
+        ("Bundle", status.bundle),
+        ("SHA-256 of bundle.json", status.sha256),
+    )
+    return Report(
+        facts=facts,
+        together=_together([row.outcome for row, _ in films]),
+        promise=points_sentence(points) if points else "",
+        films=tuple(ReportedFilm(row.name, row.outcome, picture) for row, picture in films),
+    )
+
+
+def _together(outcomes: Sequence[Outcome]) -> tuple[str, ...]:
+    """What is said of several films of one study: the film with the highest probability speaks, or the mean does."""
+    if len(outcomes) < 2:
+        return ()
+    first = next((outcome for outcome in outcomes if isinstance(outcome, Prediction)), None)
+    if first is None:
+        return ("None of the films was judged.",)
+    [patient] = judge_patients(outcomes, ["one"] * len(outcomes), "highest" if first.positive else "mean")
+    if patient.prediction is None:
+        return ("None of the films has a verdict.",)
+    one, positive = patient.prediction, patient.prediction.positive
+    probability = f" ({percent(one.probability(positive))} probability of {positive})" if positive else ""
+    rule = "by the film with the highest probability" if positive else "by the mean of the probabilities"
+    return (
+        f"All films together, {rule}: {verdict_sentence(one)}{probability}. Films judged: {films_sentence(patient)}.",
+        CAUTION,
+    )

@@ -1,0 +1,78 @@
+"""The intake of the Batch page: files, ZIP archives, or a folder of the server."""
+
+import sqlite3
+from typing import Final
+
+import streamlit as st
+
+from app.batch.intake import job_of_folder, job_of_uploads
+from app.batch.job import Job
+from app.batch.places import FOLDERS_VARIABLE, FolderError, allowed_folders, spool_folder
+from app.session import batch_runner, user_name
+
+_MOST_MEGABYTES: Final = 2048
+"""Of one file in the uploader, an archive most likely; a film of more than 64 MB is refused as everywhere."""
+
+CHOSEN: Final = "batch"
+"""The key of the widget that chooses a batch."""
+
+_UPLOADERS: Final = "batch_uploader"
+
+
+def offer_batch() -> None:
+    """The two ways in, each with a button that begins a batch."""
+    files, folder = st.tabs(["Files or ZIP archives", "A folder on the server"])
+    with files:
+        _offer_files()
+    with folder:
+        _offer_folder()
+
+
+def _offer_files() -> None:
+    number = st.session_state.setdefault(_UPLOADERS, 0)
+    uploads = st.file_uploader(
+        "Radiographs, or ZIP archives of them. They stay on this server until they are judged.",
+        accept_multiple_files=True,
+        key=f"{_UPLOADERS}_{number}",
+        max_upload_size=_MOST_MEGABYTES,
+    )
+    if st.button("Judge these files", type="primary", disabled=not uploads):
+        try:
+            with st.spinner("The files are taken in …"):
+                job = job_of_uploads(spool_folder(), user_name(), ((upload.name, upload) for upload in uploads))
+        except (OSError, sqlite3.Error) as error:
+            _say_unwritable(error)
+            return
+        st.session_state[_UPLOADERS] = number + 1  # a new one: the server lets go of what the old one held
+        _begin(job)
+
+
+def _offer_folder() -> None:
+    roots = {str(root): root for root in allowed_folders()}
+    if not roots:
+        st.caption(f"Whoever runs this server can name folders that may be judged here, with {FOLDERS_VARIABLE}.")
+        return
+    root = st.selectbox("Folder", list(roots))
+    below = st.text_input("Folder below it; leave it empty for all of it", placeholder="2026/november")
+    if st.button("Judge this folder", type="primary"):
+        try:
+            _begin(job_of_folder(spool_folder(), user_name(), roots[str(root)], below))
+        except FolderError as error:
+            st.error(f"{error.sentence} Code: `{error.code}`", icon=":material/folder_off:")
+        except (OSError, sqlite3.Error) as error:
+            _say_unwritable(error)
+
+
+def _begin(job: Job) -> None:
+    batch_runner().submit(job)
+    st.session_state[CHOSEN] = job.name
+    st.rerun()
+
+
+def _say_unwritable(error: OSError | sqlite3.Error) -> None:
+    why = getattr(error, "strerror", None) or str(error)
+    st.error(
+        f"The files cannot be kept ({why}), and none of them is. Whoever runs this server must make room, or make the folder of "
+        "batches writable. Code: `spool_unwritable`",
+        icon=":material/hard_drive:",
+    )

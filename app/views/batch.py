@@ -1,0 +1,36 @@
+"""The page for many films: batches that are judged in the background."""
+
+import streamlit as st
+
+from app.batch.job import find_jobs
+from app.batch.places import kept_days, spool_folder
+from app.pieces.batch_intake import offer_batch
+from app.pieces.batch_progress import choose_job, show_progress
+from app.pieces.batch_results import show_results
+from app.session import user_name
+
+
+def main() -> None:
+    """Draw the page."""
+    st.title("Judge many films", anchor=False)
+    st.caption(
+        "They are judged in the background: close this tab when you like, and find the batch here when you come back. "
+        f"What came of it is kept on this server for {kept_days():g} days, or until you delete it."
+    )
+    try:
+        jobs = find_jobs(spool_folder(), user_name())
+    except OSError as error:
+        st.error(
+            f"The folder of batches cannot be used ({error.strerror}). Whoever runs this server must make it writable, or name "
+            "another one. Code: `spool_unwritable`"
+        )
+        return
+    offer_batch()
+    if jobs:
+        job = choose_job(jobs)
+        show_progress(job)
+        if job.counts()[0]:
+            show_results(job, job.status())
+
+
+main()
