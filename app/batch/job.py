@@ -115,7 +115,6 @@ class Job:
             os.close(os.open(job.folder / name, os.O_CREAT | os.O_EXCL, 0o600))
         status = Status(user=user, created=time.time(), remarks=tuple(remarks))
         with job.connect() as database:
-            database.execute("PRAGMA journal_mode = WAL")
             database.executescript(_TABLES)
             database.execute("INSERT INTO status (only, text) VALUES (1, ?)", (_text(status),))
         return job

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -101,6 +102,7 @@ def films_below(root: Path, below: str) -> tuple[list[Path], int]:
 def _inside(root: Path, files: list[Path]) -> Iterator[Path]:
     """The ordinary files that lie below the root when all links are followed."""
     for file in files:
-        real = file.resolve()
-        if real.is_relative_to(root) and real.is_file():
-            yield real
+        with suppress(OSError, RuntimeError):  # links that lead nowhere, or in a circle
+            real = file.resolve(strict=True)
+            if real.is_relative_to(root) and real.is_file():
+                yield real

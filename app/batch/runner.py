@@ -40,7 +40,7 @@ STOPPED_CODES: Final = {
     "model_unavailable": "The model cannot be loaded. {why}",
     "other_bundle": "This batch was begun with the bundle {begun}, and now {served} is served. One judges all its films: "
     "let {begun} be served again and go on, or begin a new batch.",
-    "spool_unwritable": "What came of the films cannot be kept ({why}). Whoever runs this server must make room, or make the "
+    "spool_unwritable": "What came of the films cannot be kept: {why} Whoever runs this server must make room, or make the "
     "folder of batches writable; then go on.",
 }
 
@@ -111,7 +111,7 @@ class BatchRunner:
         except (AuditError, StoppedError) as error:
             _stop(job, error.code, error.sentence)
         except (OSError, sqlite3.Error) as error:
-            stopped = StoppedError("spool_unwritable", why=getattr(error, "strerror", None) or str(error))
+            stopped = StoppedError("spool_unwritable", why=f"{getattr(error, 'strerror', None) or error}.")
             _stop(job, stopped.code, stopped.sentence)
 
     def _judge(self, job: Job) -> None:
@@ -177,6 +177,8 @@ def _unpack_archives(job: Job) -> None:
         try:
             files = unpack(archive.path, folder, limits=Limits(members=MOST_FILES))
         except ArchiveError as error:
+            if error.code == "no_room":  # not the archive's fault: it waits
+                raise StoppedError("spool_unwritable", why=error.sentence) from error
             job.update(remarks=(*job.status().remarks, (error.code, error.sentence)))
             files = []
         job.unpacked(archive, ((f"{archive.name}/{file.relative_to(folder)}", file) for file in files))

@@ -1,5 +1,6 @@
 """A batch on the Batch page: which one, how it stands, and what can be done with it."""
 
+import sqlite3
 import time
 from collections.abc import Sequence
 from datetime import datetime
@@ -29,9 +30,13 @@ def show_progress(job: Job) -> None:
 
     @st.fragment(run_every=POLL_SECONDS if was_active else None)
     def progress() -> None:
-        if was_active and not _active(job):
+        try:
+            ended = was_active and not _active(job)
+            status, (done, total) = job.status(), job.counts()
+        except (OSError, sqlite3.Error):  # deleted in another tab
             st.rerun()
-        status, (done, total) = job.status(), job.counts()
+        if ended:
+            st.rerun()
         if was_active and status.state == "running":
             left = time_left_sentence(seconds_left(status, done, total, time.time()))
             st.progress(done / max(total, 1), text=f"{done} of {total} files are judged. {left}")

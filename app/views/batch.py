@@ -1,5 +1,7 @@
 """The page for many films: batches that are judged in the background."""
 
+import sqlite3
+
 import streamlit as st
 
 from app.batch.job import find_jobs
@@ -18,13 +20,18 @@ def main() -> None:
         f"What came of it is kept on this server for {kept_days():g} days, or until you delete it."
     )
     try:
-        jobs = find_jobs(spool_folder(), user_name())
-    except OSError as error:
+        draw_batches()
+    except (OSError, sqlite3.Error) as error:
+        why = getattr(error, "strerror", None) or str(error)
         st.error(
-            f"The folder of batches cannot be used ({error.strerror}). Whoever runs this server must make it writable, or name "
-            "another one. Code: `spool_unwritable`"
+            f"The folder of batches cannot be used ({why}). Whoever runs this server must make room there, make it writable, or "
+            "name another one. Code: `spool_unwritable`"
         )
-        return
+
+
+def draw_batches() -> None:
+    """The intake, and the batch that is looked at."""
+    jobs = find_jobs(spool_folder(), user_name())
     offer_batch()
     if jobs:
         job = choose_job(jobs)
