@@ -72,8 +72,9 @@ def _offer_what_can_be_done(job: Job, status: Status, *, left: int, active: bool
             ):
                 st.rerun()
             return
-        if left:
-            st.button("Go on", type="primary", on_click=batch_runner().submit, args=(job,))
+        if left and st.button("Go on", type="primary"):
+            batch_runner().submit(job)
+            st.rerun()
         with st.popover("Delete"):
             st.markdown("The batch goes with all results and pictures. The films of a folder stay where they are.")
             st.button("Delete this batch", on_click=job.delete)
