@@ -13,6 +13,7 @@ from typing import Final
 
 from app.audit.chain import LONGEST_LINE, Link, follows, read_line, seal
 from models.system.files import fsync
+from models.system.sentence import Sentence
 
 AUDIT_VARIABLE: Final = "PNEUMOLENS_AUDIT"
 """Environment variable: the file of the audit log; unset, there is none."""
@@ -36,13 +37,14 @@ class AuditError(Exception):
     """
 
     def __init__(self, code: str, **values: str) -> None:
-        super().__init__(AUDIT_CODES[code].format(**values))
+        super().__init__(Sentence(AUDIT_CODES[code], **values))
         self.code = code
 
     @property
     def sentence(self) -> str:
         """What is wrong and what to do."""
-        return str(self)
+        said: str = self.args[0]  # a `Sentence`, which other languages look up
+        return said
 
 
 @dataclass(frozen=True)

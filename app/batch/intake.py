@@ -8,6 +8,7 @@ from typing import IO
 
 from app.batch.job import Job
 from app.batch.places import films_below
+from models.system.sentence import Sentence
 
 
 def job_of_uploads(spool: Path, user: str, uploads: Iterable[tuple[str, IO[bytes]]]) -> Job:
@@ -42,7 +43,7 @@ def job_of_folder(spool: Path, user: str, root: Path, below: str) -> Job:
         OSError, sqlite3.Error: where the batch cannot be kept.
     """
     files, left_out = films_below(root, below)
-    said = f"{left_out} links that lead out of the folder, or nowhere, were left out."
+    said = Sentence("{count} links that lead out of the folder, or nowhere, were left out.", count=left_out)
     job = Job.create(spool, user=user, remarks=[("links_left_out", said)] if left_out else [])
     job.add((str(file.relative_to(root)), file) for file in files)
     return job

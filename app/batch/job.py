@@ -18,6 +18,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from app.batch.sentences import read_sentence, sentence_json
+
 State = Literal["waiting", "running", "done", "cancelled", "stopped"]
 
 _DATABASE, _LOCK, _FILMS = "batch.sqlite", "lock", "films"
@@ -239,13 +241,12 @@ def delete_old(spool: Path, days: float) -> None:
 
 
 def _text(status: Status) -> str:
-    return json.dumps(asdict(status))
+    remarks = [(code, sentence_json(sentence)) for code, sentence in status.remarks]
+    return json.dumps({**asdict(status), "sentence": sentence_json(status.sentence), "remarks": remarks})
 
 
 def _status(text: str) -> Status:
     said = json.loads(text)
-    said["labels"], said["remarks"] = (
-        tuple(said["labels"]),
-        tuple((code, sentence) for code, sentence in said["remarks"]),
-    )
+    said["labels"], said["sentence"] = tuple(said["labels"]), read_sentence(said["sentence"])
+    said["remarks"] = tuple((code, read_sentence(sentence)) for code, sentence in said["remarks"])
     return Status(**said)

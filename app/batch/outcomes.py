@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from app.batch.sentences import Json, read_sentence, sentence_json
 from models.films.refusal import Refusal
 from models.lungs.box import Box
 from models.prediction import OperatingPoint, Prediction
@@ -39,11 +40,11 @@ def read_outcome(text: str, points: Sequence[OperatingPoint]) -> Outcome:
     """The outcome of such a text, with the operating points of the bundle that judged."""
     said = json.loads(text)
     if "refusal" in said:
-        return Refusal(**said["refusal"])
+        return _refusal(said["refusal"])
     said["labels"], said["probabilities"] = tuple(said["labels"]), tuple(said["probabilities"])
     said["interval"] = tuple(said["interval"]) if said["interval"] else None
-    said["finding"] = Refusal(**said["finding"]) if said["finding"] else None
-    said["notes"] = tuple(Refusal(**note) for note in said["notes"])
+    said["finding"] = _refusal(said["finding"]) if said["finding"] else None
+    said["notes"] = tuple(_refusal(note) for note in said["notes"])
     said["field"] = Box(**said["field"]) if said["field"] else None
     return Prediction(**said, operating_points=tuple(points))
 
@@ -69,5 +70,9 @@ def uncertainty(outcome: Outcome) -> float | None:
     return entropy / math.log(len(outcome.probabilities))
 
 
-def _said(refusal: Refusal) -> dict[str, str]:
-    return {"code": refusal.code, "sentence": refusal.sentence}
+def _said(refusal: Refusal) -> dict[str, Json]:
+    return {"code": refusal.code, "sentence": sentence_json(refusal.sentence)}
+
+
+def _refusal(said: dict[str, Json]) -> Refusal:
+    return Refusal(str(said["code"]), read_sentence(said["sentence"]))

@@ -8,6 +8,7 @@ from typing import Final
 
 from models.command_line.screening import find_files
 from models.system.files import cache_folder
+from models.system.sentence import Sentence
 
 SPOOL_VARIABLE: Final = "PNEUMOLENS_BATCHES"
 """Environment variable: the folder that batches are kept in; unset, one in `$PNEUMOLENS_CACHE`."""
@@ -39,13 +40,14 @@ class FolderError(Exception):
     """
 
     def __init__(self, code: str, **values: int) -> None:
-        super().__init__(FOLDER_CODES[code].format(**values))
+        super().__init__(Sentence(FOLDER_CODES[code], **values))
         self.code = code
 
     @property
     def sentence(self) -> str:
         """What is wrong and what to do."""
-        return str(self)
+        said: str = self.args[0]  # a `Sentence`, which other languages look up
+        return said
 
 
 def spool_folder() -> Path:

@@ -29,6 +29,7 @@ from models.prediction import Prediction
 from models.predictor import Predictor
 from models.system.archive import ArchiveError, Limits, unpack
 from models.system.files import digest
+from models.system.sentence import Sentence
 
 THUMBNAIL_SIDE, PICTURE_SIDE = 128, 640
 _OPACITY: Final = 0.4
@@ -53,13 +54,14 @@ class StoppedError(Exception):
     """
 
     def __init__(self, code: str, **values: str) -> None:
-        super().__init__(STOPPED_CODES[code].format(**values))
+        super().__init__(Sentence(STOPPED_CODES[code], **values))
         self.code = code
 
     @property
     def sentence(self) -> str:
         """What is wrong and what to do."""
-        return str(self)
+        said: str = self.args[0]  # a `Sentence`, which other languages look up
+        return said
 
 
 class BatchRunner:

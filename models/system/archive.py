@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Final
 
+from models.system.sentence import Sentence
+
 # The whole vocabulary: a stable code, and what is said under it. `{place}` counts the archive's entries from 1: a name may be
 # a patient's, and sentences come into logs.
 ARCHIVE_CODES: Final = {
@@ -54,18 +56,17 @@ class ArchiveError(Exception):
 
     Attributes:
         code: one of `ARCHIVE_CODES`.
-        values: what its sentence is filled with.
     """
 
     def __init__(self, code: str, **values: int) -> None:
-        super().__init__(ARCHIVE_CODES[code].format(**values))
+        super().__init__(Sentence(ARCHIVE_CODES[code], **values))
         self.code = code
-        self.values = values
 
     @property
     def sentence(self) -> str:
         """What is wrong and what to do."""
-        return str(self)
+        said: str = self.args[0]  # a `Sentence`, which other languages look up
+        return said
 
 
 @dataclass(frozen=True)

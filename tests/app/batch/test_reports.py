@@ -18,6 +18,7 @@ from app.wording import NOTICE
 from models.films.refusal import Refusal
 from models.lungs.box import Box
 from models.prediction import Prediction
+from models.system.sentence import Sentence
 from tests.bundles import POINTS, TWO
 
 NOW = datetime(2026, 11, 28, 8, 30)
@@ -44,7 +45,11 @@ def prediction(probability: float = 0.9, **changes: object) -> Prediction:
     )
 
 
-WITHHELD = prediction(0.3, verdict=None, finding=Refusal("unlike_training_data", "It is unlike the others."))
+WITHHELD = prediction(
+    0.3,
+    verdict=None,
+    finding=Refusal("unlike_training_data", Sentence("It is unlike {which}.", which=Sentence("the others"))),
+)
 REFUSED = Refusal("not_an_image", "This is <no> picture.")
 
 
@@ -71,6 +76,8 @@ def report() -> Report:
 def test_what_is_kept_of_an_outcome_comes_back_as_it_was(outcome: Prediction | Refusal) -> None:
     again = read_outcome(outcome_text(outcome), read_points(points_text(POINTS)))
     assert vars(again) == vars(outcome)
+    if outcome is WITHHELD:
+        assert again.finding.sentence.template == "It is unlike {which}."
 
 
 def test_uncertainty_is_none_at_certainty_and_one_where_classes_are_as_likely() -> None:

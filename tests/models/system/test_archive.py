@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[3]
 MOST_SECONDS, MOST_MEMORY = 1.0, 200 * 2**20
 
 TRY_EACH = """
-import json, resource, sys, time
+import json, re, sys, time
 from pathlib import Path
 from models.system.archive import ArchiveError, unpack
 for archive in sorted(Path(sys.argv[1]).iterdir()):
@@ -28,8 +28,9 @@ for archive in sorted(Path(sys.argv[1]).iterdir()):
         unpack(archive, Path(sys.argv[2]))
     except ArchiveError as refused:
         code = refused.code
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps([archive.name, code, time.monotonic() - started, memory]))
+    print(json.dumps([archive.name, code, time.monotonic() - started]))
+status = Path("/proc/self/status")  # `getrusage` would count what the parent had before this program began
+print(json.dumps(1024 * int(re.search(r"VmHWM:\\s+(\\d+)", status.read_text())[1]) if status.exists() else 0))
 """
 
 
@@ -46,10 +47,10 @@ def test_malicious_archives_are_refused_fast_in_little_memory_and_write_nothing(
     before = everything_below(tmp_path)
     command = [sys.executable, "-c", TRY_EACH, tmp_path / "archives", tmp_path / "films"]
     tried = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
-    found = [json.loads(line) for line in tried.stdout.splitlines()]
-    assert {name: code for name, code, *_ in found} == {name: code for name, (code, _) in archives.items()}
-    assert max(seconds for *_, seconds, _ in found) < MOST_SECONDS
-    assert max(memory for *_, memory in found) < MOST_MEMORY
+    *found, memory = (json.loads(line) for line in tried.stdout.splitlines())
+    assert {name: code for name, code, _ in found} == {name: code for name, (code, _) in archives.items()}
+    assert max(seconds for *_, seconds in found) < MOST_SECONDS
+    assert memory < MOST_MEMORY
     assert everything_below(tmp_path) == before
     assert not Path("/tmp/outside.png").exists()  # noqa: S108
 
