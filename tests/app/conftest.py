@@ -50,6 +50,12 @@ def open_app() -> Iterator[Callable[..., AppTest]]:
 
 
 @pytest.fixture
+def warm_app() -> AppTest:
+    """The app as a second visitor opens it: the model that the server has loaded stays, for tests that ask nothing of it."""
+    return AppTest.from_file(MAIN, default_timeout=120).run()
+
+
+@pytest.fixture
 def make_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., BundleSpec]:
     """Make a bundle of three classes and no positive one, of a field, with or without a gate, the current one."""
 

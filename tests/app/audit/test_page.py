@@ -1,7 +1,6 @@
 """The page: no result without its line in the log, and nothing in it that names a person."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,8 +12,6 @@ from app.audit.verify import verify_log
 from tests.app.conftest import MakeFilm
 from tests.app.steps import upload
 
-OpenApp = Callable[[], AppTest]
-
 
 def entries(path: Path) -> list[dict]:
     assert verify_log(path).faults == ()
@@ -22,10 +19,10 @@ def entries(path: Path) -> list[dict]:
 
 
 def test_the_page_writes_a_line_before_it_shows_a_film(
-    open_app: OpenApp, make_film: MakeFilm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    warm_app: AppTest, make_film: MakeFilm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(AUDIT_VARIABLE, str(tmp_path / "audit.jsonl"))
-    app = upload(open_app(), ("KIM_19700101.png", make_film()))
+    app = upload(warm_app, ("KIM_19700101.png", make_film()))
     assert not app.exception
     [result] = app.session_state["desk"].results.values()
     [line] = entries(tmp_path / "audit.jsonl")

@@ -1,19 +1,17 @@
 """The Batch page, run without a browser."""
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.batch.job import Job, find_jobs
+from app.batch.places import SPOOL_VARIABLE
 from app.session import batch_runner
 from tests.app.batch.conftest import PATIENCE
 from tests.app.conftest import MakeFilm
 from tests.app.steps import html, pictures, upload
-
-OpenApp = Callable[[], AppTest]
 
 
 def button(app: AppTest, label: str):
@@ -21,8 +19,8 @@ def button(app: AppTest, label: str):
 
 
 @pytest.fixture
-def page(open_app: OpenApp, spool: Path, server_folder: Path) -> AppTest:
-    return open_app().switch_page("views/batch.py").run()
+def page(spool: Path, server_folder: Path, warm_app: AppTest) -> AppTest:
+    return warm_app.switch_page("views/batch.py").run()
 
 
 def await_end(job: Job) -> None:
@@ -63,14 +61,6 @@ def test_files_are_judged_and_shown_and_deleted(page: AppTest, spool: Path, make
     assert list(spool.iterdir()) == []
 
 
-def test_a_folder_that_may_not_be_judged_is_refused(page: AppTest, spool: Path) -> None:
-    page.text_input[0].set_value("..").run()
-    button(page, "Judge this folder").click().run()
-    assert not page.exception
-    assert "folder_not_allowed" in page.error[0].value
-    assert find_jobs(spool) == []
-
-
 def test_a_batch_whose_server_was_killed_says_so_and_goes_on(page: AppTest, spool: Path, server_folder: Path) -> None:
     (server_folder / "notes.txt").write_bytes(b"words")
     job = Job.create(spool, user="local")
@@ -84,18 +74,17 @@ def test_a_batch_whose_server_was_killed_says_so_and_goes_on(page: AppTest, spoo
     assert "All 1 files are judged." in [one.value for one in page.markdown]
 
 
-def test_nobody_sees_the_batch_of_another(page: AppTest, spool: Path) -> None:
-    Job.create(spool, user="somebody else")
-    page.run()
-    assert not page.exception
-    assert [one.label for one in page.selectbox] == ["Folder"]
-
-
-def test_a_folder_of_batches_that_cannot_be_used_is_told(
-    page: AppTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_what_cannot_be_judged_or_kept_is_told_and_nobody_sees_the_batch_of_another(
+    page: AppTest, spool: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    Job.create(spool, user="somebody else")
+    page.text_input[0].set_value("..").run()
+    button(page, "Judge this folder").click().run()
+    assert not page.exception
+    assert "folder_not_allowed" in page.error[0].value
+    assert [one.label for one in page.selectbox] == ["Folder"]
     (tmp_path / "file").write_bytes(b"")
-    monkeypatch.setenv("PNEUMOLENS_BATCHES", str(tmp_path / "file" / "batches"))
+    monkeypatch.setenv(SPOOL_VARIABLE, str(tmp_path / "file" / "batches"))
     page.run()
     assert not page.exception
     assert "spool_unwritable" in page.error[0].value
