@@ -8,7 +8,8 @@
 The address answers within seconds; the model is loaded when the first page is opened, or the first program asks. Ctrl-C or
 SIGTERM ends it. What the API takes stands at /api/docs. Without PNEUMOLENS_API_TOKENS=FILE it answers this machine alone;
 PNEUMOLENS_API_RATE=N sets how many films a client may send in a minute. PNEUMOLENS_AUDIT=FILE keeps an audit log: a line for
-each file that is judged, before its result is given. Research and education only: never a diagnosis.
+each file that is judged, before its result is given. PNEUMOLENS_FOLDERS=DIR:DIR names folders of this machine that the page
+Batch may judge. Research and education only: never a diagnosis.
 """
 
 import argparse

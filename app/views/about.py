@@ -34,8 +34,10 @@ coarse as the network's last layer. It tells where the model looked, and **not w
 lungs; that is a reason to distrust the reading.
 
 ## What happens to your films
-They are judged in the memory of the machine that serves this page, and forgotten when you leave. Nothing is written to
-disk, and nothing is sent to anyone else. Do not upload films of patients to a machine that you are not allowed to.
+On the page Screen they are judged in the memory of the machine that serves it, and forgotten when you leave. Films of a batch
+lie on its disk until they are judged; small pictures and results of them do until you delete the batch, or it is too old. Nothing
+is sent to anyone else. Where whoever runs the server keeps an audit log, it holds digests and results, and no picture or name.
+Do not upload films of patients to a machine that you are not allowed to.
 
 ## A model of your own
 ```
