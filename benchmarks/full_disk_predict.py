@@ -10,6 +10,7 @@ on two cores.
 
 import argparse
 import csv
+import os
 import random
 import sqlite3
 import subprocess
@@ -28,8 +29,9 @@ from rich.console import Console
 
 from app.audit.log import AuditError, AuditLog
 from app.audit.verify import verify_log
-from app.batch.intake import job_of_uploads
+from app.batch.intake import job_of_folder
 from app.batch.job import Job
+from app.batch.places import FOLDERS_VARIABLE
 from app.batch.runner import BatchRunner
 from app.samples import FOLDER, sample_names
 from benchmarks.measuring import ROOT, run_benchmark
@@ -52,6 +54,7 @@ def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     loaded: Future[Predictor] = Future()
     loaded.set_result(Predictor.load())
     runner = BatchRunner(lambda: loaded)
+    os.environ[FOLDERS_VARIABLE] = str(FOLDER)
     seen: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder, progress_bar(console, "Full disks") as advance:
         disk = Path(folder)
@@ -60,7 +63,7 @@ def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
                 seen.update(one_prediction(disk))
             with mounted(disk, dice.randrange(2, 18) << 12):
                 seen.update(one_log(disk))
-            with mounted(disk, int(dice.uniform(0.75, 2.2) * (1 << 20))):
+            with mounted(disk, int(dice.uniform(0.03, 0.75) * (1 << 20))):
                 seen.update(one_batch(runner, disk))
             advance(number + 1, times)
     runner.end()
@@ -148,7 +151,7 @@ def one_batch(runner: BatchRunner, disk: Path) -> dict[str, int]:
     spool = disk / "batches"
     try:
         spool.mkdir()
-        job = job_of_uploads(spool, "local", ((name, (FOLDER / name).open("rb")) for name in sample_names()))
+        job = job_of_folder(spool, "local", FOLDER.resolve(), "")
     except (OSError, sqlite3.Error):
         return {"batches_not_begun": 1, "batches_without_half_files": not list(spool.glob("*"))}
     status = _run(runner, job)

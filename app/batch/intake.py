@@ -2,7 +2,8 @@
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -17,17 +18,12 @@ def job_of_uploads(spool: Path, user: str, uploads: Iterable[tuple[str, IO[bytes
     Raises:
         OSError, sqlite3.Error: where they cannot be kept; then nothing of them is.
     """
-    job, whole = Job.create(spool, user=user), False
-    try:
+    with _whole_or_not(Job.create(spool, user=user)) as job:
         for number, (name, content) in enumerate(uploads, start=1):
             path = job.films / f"{number:06}"
             with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                 shutil.copyfileobj(content, file)
             job.add([(name, path)], archive=name.lower().endswith(".zip"))
-        whole = True
-    finally:
-        if not whole:
-            job.delete()
     return job
 
 
@@ -44,6 +40,18 @@ def job_of_folder(spool: Path, user: str, root: Path, below: str) -> Job:
     """
     files, left_out = films_below(root, below)
     said = Sentence("{count} links that lead out of the folder, or nowhere, were left out.", count=left_out)
-    job = Job.create(spool, user=user, remarks=[("links_left_out", said)] if left_out else [])
-    job.add((str(file.relative_to(root)), file) for file in files)
+    with _whole_or_not(Job.create(spool, user=user, remarks=[("links_left_out", said)] if left_out else [])) as job:
+        job.add((str(file.relative_to(root)), file) for file in files)
     return job
+
+
+@contextmanager
+def _whole_or_not(job: Job) -> Iterator[Job]:
+    """Delete the batch where the block ends with an error."""
+    whole = False
+    try:
+        yield job
+        whole = True
+    finally:
+        if not whole:
+            job.delete()

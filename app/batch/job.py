@@ -111,15 +111,21 @@ class Job:
     def create(cls, spool: Path, *, user: str, remarks: Iterable[tuple[str, str]] = ()) -> "Job":
         """A new batch without files."""
         job = cls(spool / secrets.token_hex(8))
-        job.films.mkdir(mode=0o700, parents=True)
-        job.folder.chmod(0o700)
-        for name in (_DATABASE, _LOCK):  # SQLite gives its other files the mode of the first
-            os.close(os.open(job.folder / name, os.O_CREAT | os.O_EXCL, 0o600))
-        status = Status(user=user, created=time.time(), remarks=tuple(remarks))
-        with job.connect() as database:
+        try:
+            job._make(Status(user=user, created=time.time(), remarks=tuple(remarks)))
+        except (OSError, sqlite3.Error):
+            job.delete()
+            raise
+        return job
+
+    def _make(self, status: Status) -> None:
+        self.films.mkdir(mode=0o700, parents=True)
+        self.folder.chmod(0o700)
+        for name in (_DATABASE, _LOCK):  # SQLite gives its journal the mode of the database
+            os.close(os.open(self.folder / name, os.O_CREAT | os.O_EXCL, 0o600))
+        with self.connect() as database:
             database.executescript(_TABLES)
             database.execute("INSERT INTO status (only, text) VALUES (1, ?)", (_text(status),))
-        return job
 
     @contextmanager
     def connect(self) -> Iterator[sqlite3.Connection]:

@@ -1,17 +1,20 @@
 """The intake of the Batch page: files, ZIP archives, or a folder of the server."""
 
 import sqlite3
+from collections.abc import Sequence
 from typing import Final
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from app.batch.intake import job_of_folder, job_of_uploads
 from app.batch.job import Job
 from app.batch.places import FOLDERS_VARIABLE, FolderError, allowed_folders, spool_folder
 from app.session import batch_runner, user_name
 
-_MOST_MEGABYTES: Final = 2048
-"""Of one file in the uploader, an archive most likely; a film of more than 64 MB is refused as everywhere."""
+_MOST_MEGABYTES: Final = 1024
+"""Of one archive, and what the server takes (`.streamlit/config.toml`); a film of more than 64 MB is refused as everywhere."""
 
 CHOSEN: Final = "batch"
 """The key of the widget that chooses a batch."""
@@ -43,8 +46,16 @@ def _offer_files() -> None:
         except (OSError, sqlite3.Error) as error:
             _say_unwritable(error)
             return
-        st.session_state[_UPLOADERS] = number + 1  # a new one: the server lets go of what the old one held
+        _let_go(uploads)
+        st.session_state[_UPLOADERS] = number + 1  # a new one, which is empty
         _begin(job)
+
+
+def _let_go(uploads: Sequence[UploadedFile]) -> None:
+    """Take files out of the server's memory: Streamlit keeps those of an uploader that is gone until the visitor is gone, too."""
+    context = get_script_run_ctx()
+    for upload in uploads if context else ():
+        context.uploaded_file_mgr.remove_file(context.session_id, upload.file_id)
 
 
 def _offer_folder() -> None:

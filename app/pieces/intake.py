@@ -9,6 +9,7 @@ from app import drawing
 from app.samples import read_sample, sample_label, sample_names, sample_thumbnail
 from app.screening import MAX_FILES, screen
 from app.session import desk, record, serving, wait_for
+from models.films.radiograph import MAX_BYTES
 from models.predictor import Predictor
 
 POLL_SECONDS = 0.5
@@ -24,6 +25,7 @@ def offer_uploader() -> Waiting:
         "Radiographs: JPEG, PNG, TIFF, BMP, WebP or DICOM, with or without a suffix. Nothing leaves this server.",
         accept_multiple_files=True,
         key=desk().uploader,
+        max_upload_size=MAX_BYTES // 2**20,
     )
     desk().follow_uploader((file.file_id for file in files), mounted=mounted)
     return [(file.file_id, file.name, file.getvalue()) for file in files if file.file_id not in desk().results]
