@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from app.batch.job import Job
-from app.batch.places import films_below
+from app.batch.places import FOLDER_CODES, films_below
 from models.system.sentence import Sentence
 
 
@@ -39,7 +39,7 @@ def job_of_folder(spool: Path, user: str, root: Path, below: str) -> Job:
         OSError, sqlite3.Error: where the batch cannot be kept.
     """
     files, left_out = films_below(root, below)
-    said = Sentence("{count} links that lead out of the folder, or nowhere, were left out.", count=left_out)
+    said = Sentence(FOLDER_CODES["links_left_out"], count=left_out)
     with _whole_or_not(Job.create(spool, user=user, remarks=[("links_left_out", said)] if left_out else [])) as job:
         job.add((str(file.relative_to(root)), file) for file in files)
     return job

@@ -28,6 +28,7 @@ FOLDER_CODES: Final = {
     "folder_not_allowed": "This folder is not among those that may be judged here. Choose one that is offered, or one below it.",
     "folder_not_found": "There is no such folder, or it cannot be read. See how it is spelt.",
     "folder_empty": "The folder holds no file. Choose one that does.",
+    "links_left_out": "{count} links that lead out of the folder, or nowhere, were left out.",
     "too_many_files": "The folder holds more than {most} files. Choose folders below it, one after the other.",
 }
 

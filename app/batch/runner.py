@@ -94,7 +94,8 @@ class BatchRunner:
 
     def _work(self) -> None:
         while not self._ending.is_set():
-            attempt(lambda: delete_old(spool_folder(), kept_days()))
+            with suppress(OSError, sqlite3.Error):  # the page says that the folder cannot be used
+                delete_old(spool_folder(), kept_days())
             try:
                 job = self._coming.get(timeout=_HOUR)
             except Empty:
