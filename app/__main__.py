@@ -29,16 +29,20 @@ from app.batch.places import kept_days
 from app.serving import BUNDLE_VARIABLE, ENGINE_VARIABLE
 from models.backbones.weights import WeightsError
 from models.bundle import BundleError, load_bundle
-from models.engines.load import ENGINES
+from models.command_line.require_gpu import add_require_gpu
+from models.devices.device import DeviceError, DeviceReport
+from models.devices.doctor import require_gpu
+from models.engines.load import ENGINES, engine_device
 from models.predictor import backbone_weights
 from models.system.process import give_back_memory
 
-WRONG_USAGE = 2
+NO_DEVICE, WRONG_USAGE = 1, 2
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Verify the bundle, print the address, serve; the exit status is 2 where the server could not be started."""
+    """Verify the bundle, print the address, serve; the exit status is 2 where the server could not be started, 1 without a
+    GPU that is required."""
     options = build_parser().parse_args(arguments)
     if options.run is not None:
         return options.run(options)
@@ -50,15 +54,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         kept_days()
         if settings.audit:
             settings.audit.check()
+        device = checked_device(options.engine, required=options.require_gpu)
     except (AuditError, BundleError, WeightsError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return WRONG_USAGE
+    except DeviceError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return NO_DEVICE
     os.environ[BUNDLE_VARIABLE] = options.bundle or ""
     os.environ[ENGINE_VARIABLE] = options.engine
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     print(f"PneumoLens, bundle {bundle.spec.name}: {address(options.host, options.port)} (Ctrl-C ends it)", flush=True)
+    print(device, flush=True)
     give_back_memory()
     return serve(options.host, options.port, settings)
+
+
+def checked_device(engine: str, *, required: bool) -> DeviceReport:
+    """What will compute; raises DeviceError where a GPU is required and does not."""
+    device = engine_device(engine)
+    if required:
+        require_gpu(device)
+    return device
 
 
 def make_token(options: argparse.Namespace) -> int:
@@ -99,6 +116,7 @@ def build_parser() -> argparse.ArgumentParser:
         default="auto",
         help="what runs the backbone: keras (a GPU, where there is one) or openvino (faster on a processor); default: auto",
     )
+    add_require_gpu(parser)
     parser.set_defaults(run=None)
     commands = parser.add_subparsers(metavar="token | audit")
     token = commands.add_parser("token", help="make a token for the HTTP API, and print the line that lets it in")

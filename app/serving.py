@@ -11,6 +11,8 @@ from typing import Final, NamedTuple, TypeVar
 from app.served_bundle import ServedBundle, read_served_bundle
 from models.backbones.weights import WeightsError
 from models.bundle import Bundle, BundleError, current_bundle, find_bundle_folder, load_bundle
+from models.devices.device import DeviceReport
+from models.engines.load import engine_device
 from models.predictor import Predictor
 from models.registry.proof import prove_bundle
 from models.registry.tables import short_digest
@@ -156,6 +158,11 @@ def _in_a_thread(work: Callable[[], T]) -> "Future[T]":
 
 def _named(bundle: Bundle) -> str:
     return f"{bundle.spec.name} ({short_digest(bundle.sha256)})"
+
+
+def served_device() -> DeviceReport:
+    """What the model runs on; examined once, when the server starts."""
+    return engine_device(os.environ.get(ENGINE_VARIABLE, "auto"))
 
 
 def _log() -> logging.Logger:

@@ -12,14 +12,16 @@
     python -m models history                                        which was the current one from when to when
     python -m models diff default mine
     python -m models export default --format onnx --to default.onnx
+    python -m models doctor                                         what computes here, and whether it computes right
 
 Research and education only: never a diagnosis.
 """
 
 import argparse
+import json
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -28,8 +30,11 @@ from models.backbones.table import BACKBONES, get_backbone
 from models.backbones.weights import WeightsError
 from models.bundle import BundleError, load_bundle
 from models.command_line.by_patient import RULES
+from models.command_line.require_gpu import add_require_gpu
+from models.devices.device import DeviceError
+from models.devices.doctor import examine_device, require_gpu
 from models.engines.converted import convert_backbone
-from models.engines.load import ENGINES
+from models.engines.load import ENGINES, engine_device
 from models.export import SUFFIXES
 from models.prediction import POINT_NAMES
 from models.prevalence import check_prevalence
@@ -41,7 +46,8 @@ OK, NO_DEVICE, WRONG_USAGE, SOME_REFUSED = 0, 1, 2, 3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit status is 0, 2 on wrong usage or a broken bundle, 3 where some inputs were refused."""
+    """Run one command; the exit status is 0; 1 where a device does not compute, 2 on wrong usage or a broken bundle, 3 where
+    some inputs were refused."""
     options = build_parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.command
     try:
@@ -49,6 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (BundleError, RegistryError, WeightsError, ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return WRONG_USAGE
+    except DeviceError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return NO_DEVICE
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
@@ -82,9 +91,10 @@ def build_parser() -> argparse.ArgumentParser:
 
     add_registry_commands(commands)
 
-    device = commands.add_parser("device", help="run one convolution and report what ran it")
-    device.add_argument("--require-gpu", action="store_true", help="fail where no GPU did")
-    device.set_defaults(command=_device)
+    doctor = commands.add_parser("doctor", help="say which device computes here, check it, and say why no GPU does")
+    add_require_gpu(doctor)
+    doctor.add_argument("--json", action="store_true", help="for programs")
+    doctor.set_defaults(command=_doctor)
     return parser
 
 
@@ -99,6 +109,7 @@ def _add_predict(predict: argparse.ArgumentParser) -> None:
         default="auto",
         help="what runs the backbone: keras (a GPU, where there is one) or openvino (faster on a processor); default: auto",
     )
+    add_require_gpu(predict)
     predict.add_argument("--csv", metavar="FILE", help="write the results as CSV; - for standard output")
     predict.add_argument("--heatmaps", type=Path, metavar="DIR", help="write each film with its heatmap as PNG")
     predict.add_argument(
@@ -142,6 +153,8 @@ def _predict(options: argparse.Namespace) -> int:
     if options.prevalence is not None:
         check_prevalence(options.prevalence)
     bundle = load_bundle(options.bundle)
+    if options.require_gpu:
+        require_gpu(engine_device(options.engine))
     refused = predict_paths(
         bundle,
         options.paths,
@@ -183,15 +196,11 @@ def _convert(options: argparse.Namespace) -> int:
     return OK
 
 
-def _device(options: argparse.Namespace) -> int:
-    import_keras_quietly()
-    from models.engines.device import DeviceError, describe_device
-
-    try:
-        print(describe_device(require_gpu=options.require_gpu))
-    except DeviceError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return NO_DEVICE
+def _doctor(options: argparse.Namespace) -> int:
+    report = examine_device()
+    print(json.dumps(asdict(report)) if options.json else report)
+    if options.require_gpu:
+        require_gpu(report)
     return OK
 
 

@@ -17,7 +17,18 @@ FORBIDDEN = {
 
 # From the ground up. A name is a wing (a folder) or a module; "*" is every other module at the top of the room.
 ORDER = {
-    "models": ("system", "films", "backbones", "engines", "lungs", "*", "registry", "command_line", "__main__"),
+    "models": (
+        "system",
+        "films",
+        "backbones",
+        "devices",
+        "engines",
+        "lungs",
+        "*",
+        "registry",
+        "command_line",
+        "__main__",
+    ),
     "training": (
         "metrics",
         "config",

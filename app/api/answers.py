@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from app.wording import NOTICE
+from models.devices.device import DeviceReport
 from models.films.radiograph import Radiograph, read_radiograph
 from models.films.refusal import Refusal, attempt
 from models.heatmap import overlay
@@ -62,6 +63,19 @@ def served_json(predictor: Predictor) -> Json:
         "bundle": {"name": bundle.spec.name, "sha256": bundle.sha256},
         "engine": {"name": engine.name, "precision": engine.precision},
         "notice": NOTICE,
+    }
+
+
+def device_json(device: DeviceReport) -> Json:
+    """What computes, and why no GPU does where one is there."""
+    return {
+        "kind": device.kind,
+        "name": device.name,
+        "count": device.count,
+        "driver": device.driver or None,
+        "compute_capability": device.capability and ".".join(map(str, device.capability)),
+        "differences": device.differences,
+        "trouble": device.trouble or None,
     }
 
 

@@ -131,7 +131,7 @@ def _schemas() -> Schema:
         "Prediction": _prediction(),
         "Said": _object(code={"type": "string", "enum": list(REFUSAL_CODES)}, message=_TEXT),
         "Model": _model(served),
-        "Health": _object(status={"const": "ok"}, **served, seconds=_NUMBER, warning=warning),
+        "Health": _object(status={"const": "ok"}, **served, device=_device(), seconds=_NUMBER, warning=warning),
         "Problem": _object(
             type=_TEXT,
             title=_TEXT,
@@ -140,6 +140,20 @@ def _schemas() -> Schema:
             code={"type": "string", "enum": list(PROBLEMS)},
         ),
     }
+
+
+def _device() -> Schema:
+    differences = {"type": "object", "additionalProperties": _NUMBER}
+    differences["description"] = "From NumPy, of operations that were tried on a GPU, relative to the largest value."
+    return _object(
+        kind={"type": "string", "enum": ["GPU", "CPU"]},
+        name=_TEXT,
+        count={"type": "integer"},
+        driver={**_maybe(_TEXT), "description": "The newest version of CUDA that it speaks."},
+        compute_capability=_maybe(_TEXT),
+        differences=differences,
+        trouble={**_maybe(_TEXT), "description": "Why a GPU that is there does not compute."},
+    )
 
 
 def _prediction() -> Schema:

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from app.api.answers import Judged, file_json, judge, model_json, served_json
+from app.api.answers import Judged, device_json, file_json, judge, model_json, served_json
 from app.api.docs_page import docs_page
 from app.api.door import Door
 from app.api.health import health_picture
@@ -30,7 +30,7 @@ from app.api.tokens import TOKENS_VARIABLE, Tokens, read_tokens
 from app.api.uploads import MOST_BYTES, MOST_FILES, REQUESTS_AT_ONCE, uploaded_files
 from app.audit.entry import audit_entry
 from app.audit.log import AuditError, AuditLog, configured_log
-from app.serving import Served
+from app.serving import Served, served_device
 from models.backbones.weights import WeightsError
 from models.bundle import BundleError
 from models.films.radiograph import MAX_BYTES
@@ -130,8 +130,9 @@ class Endpoints:
         judged = await to_thread.run_sync(judge, predictor, health_picture(), limiter=self._judging)
         if judged.refusal_code == "internal_error":
             raise ProblemError("model_unavailable", judged.outcome.sentence)
-        seconds, warning = time.monotonic() - started, self._served().warning or None
-        return JSONResponse({"status": "ok", **served_json(predictor), "seconds": seconds, "warning": warning})
+        seconds, warning, device = time.monotonic() - started, self._served().warning or None, device_json(served_device())
+        about = {**served_json(predictor), "device": device, "seconds": seconds, "warning": warning}
+        return JSONResponse({"status": "ok", **about})
 
     async def metrics(self, request: Request) -> Response:
         """The counts, for Prometheus; this asks for no model, so that a broken one is seen."""

@@ -7,6 +7,7 @@ import streamlit as st
 
 from app import drawing
 from app.measurements import batch_rows, interval, metric_rows, surroundings_rows, surroundings_warning
+from app.serving import served_device
 from app.session import serving
 from app.wording import described, field_sentence, gate_sentence, point_name, points_sentence
 from models.backbones.table import get_backbone
@@ -31,6 +32,9 @@ def main() -> None:
     if now.warning:
         st.warning(now.warning, icon=":material/warning:")
     st.html(drawing.definitions(identity()))
+    if trouble := served_device().trouble:
+        said = "The GPU of this machine is not used; its processor computes. {trouble}"
+        st.error(said.format(trouble=trouble), icon=":material/memory:")
     for finding in served.shortcuts:
         st.error(f"**Shortcut likely**, {finding}", icon=":material/warning:")
     show_field()
@@ -75,6 +79,7 @@ def identity() -> list[tuple[str, str]]:
             else "logistic regression on the embedding",
         ),
         ("Calibration", spec.calibration.method),
+        ("Computes on", served_device().summary),
         ("Made", spec.created),
         ("SHA-256 of bundle.json", served.bundle.sha256),
     ]

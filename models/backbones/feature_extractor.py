@@ -40,8 +40,9 @@ def build_feature_extractor(backbone: Backbone, weights: WeightsFile | None) -> 
     resize = keras.Model(image, AntialiasedResize(size, name="resize")(image), name="resize")
 
     pixels = keras.Input((size, size, 1), name="pixels")
-    channels = layers.Concatenate(name="channels")([pixels, pixels, pixels])
+    channels = layers.Concatenate(dtype="float32", name="channels")([pixels, pixels, pixels])
     scale = layers.Rescaling(
+        dtype="float32",  # whatever the backbone rounds to: bfloat16 has no room for the places behind a pixel's point
         scale=[1 / deviation for deviation in backbone.deviation],
         offset=[-mean / deviation for mean, deviation in zip(backbone.mean, backbone.deviation, strict=True)],
         name="scale",

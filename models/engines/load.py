@@ -4,47 +4,45 @@
 and does not import TensorFlow.
 """
 
-import os
-from pathlib import Path
 from typing import Final
 
 from models.backbones.table import Backbone
 from models.backbones.weights import WeightsFile
+from models.devices.device import DeviceReport, processor
+from models.devices.doctor import computing_device
 from models.engines.engine import Engine
 from models.system.quiet import import_keras_quietly
 
 ENGINES: Final = ("auto", "keras", "openvino", "openvino-f32")
-"""`auto`: keras where there is a GPU, else openvino. `openvino` computes in bfloat16 where the processor has it and the
+"""`auto`: keras where a GPU computes, else openvino. `openvino` computes in bfloat16 where the processor has it and the
 backbone bears it; `openvino-f32` never does."""
 
-_GPU_DEVICES: Final = ("/dev/nvidia0", "/dev/nvidiactl", "/dev/dxg")
+
+def engine_device(engine: str) -> DeviceReport:
+    """What an engine runs on here; raises ValueError for one that is not one of `ENGINES`."""
+    if engine not in ENGINES:
+        raise ValueError(f"The engine must be one of {', '.join(ENGINES)}. Received: {engine!r}")
+    return computing_device() if engine in ("auto", "keras") else processor()
 
 
-def load_engine(backbone: Backbone, weights: WeightsFile, *, engine: str = "auto") -> Engine:
+def load_engine(backbone: Backbone, weights: WeightsFile, *, engine: str = "auto", devices: str = "one") -> Engine:
     """Make a backbone ready to run; `openvino` converts it once and keeps the result.
+
+    Args:
+        backbone, weights: what is run.
+        engine: one of `ENGINES`.
+        devices: one of `models.devices.device.DEVICES`; openvino has all cores of the processor anyway.
 
     Raises:
         WeightsError: where the weights do not fit the backbone.
         ValueError: for an engine that is not one of `ENGINES`.
     """
-    if engine not in ENGINES:
-        raise ValueError(f"The engine must be one of {', '.join(ENGINES)}. Received: {engine!r}")
-    if engine == "keras" or (engine == "auto" and has_gpu()):
+    device = engine_device(engine)
+    if engine == "keras" or (engine == "auto" and device.kind == "GPU"):
         import_keras_quietly()
         from models.engines.keras_engine import KerasEngine
 
-        return KerasEngine(backbone, weights)
+        return KerasEngine(backbone, weights, policy=device.policy, devices=devices)
     from models.engines.openvino_engine import OpenVinoEngine
 
     return OpenVinoEngine(backbone, weights, bfloat16=engine != "openvino-f32")
-
-
-def has_gpu() -> bool:
-    """Whether TensorFlow computes on a GPU here; it is asked, which loads it, only where a driver shows one."""
-    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
-    if hidden or not any(Path(device).exists() for device in _GPU_DEVICES):
-        return False
-    import_keras_quietly()
-    import tensorflow as tf
-
-    return bool(tf.config.list_physical_devices("GPU"))

@@ -7,14 +7,35 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Final
 
 _CHATTER: Final = re.compile(rb"WARNING: All log messages before absl::|[IW]0000 00:00:|E0000 00:00:.*cuInit")
 
 
+class MissingTensorFlowError(ValueError):
+    """Raised by what needs TensorFlow where it is not installed, as in the CPU image."""
+
+
+def tensorflow_is_installed() -> bool:
+    """Whether it is, without loading it."""
+    return find_spec("tensorflow") is not None
+
+
 def import_keras_quietly() -> None:
-    """Import Keras, and TensorFlow with it; call it before threads start."""
+    """Import Keras, and TensorFlow with it; call it before threads start.
+
+    Raises:
+        MissingTensorFlowError: TensorFlow is not installed.
+    """
+    if not tensorflow_is_installed():
+        raise MissingTensorFlowError(
+            "This needs TensorFlow, which is not installed here. Install the packages of requirements.lock; in a container, "
+            "build the image with `--target full`, or gpu."
+        )
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Left alone, TensorFlow takes all of a GPU's memory at once, and leaves none for a training run beside the app.
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     with without_tensorflow_chatter():
         import keras  # noqa: F401
         import tensorflow as tf

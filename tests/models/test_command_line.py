@@ -24,7 +24,7 @@ from tests.models.films.bad_input import bad_inputs
 
 ROOT = Path(__file__).parents[2]
 HEADER = ["file", "verdict", "refusal_code", "p_NORMAL", "p_PNEUMONIA", "bundle"]
-COMMANDS = ("predict", "verify", "export", "list", "promote", "rollback", "history", "diff", "device")
+COMMANDS = ("predict", "verify", "export", "list", "promote", "rollback", "history", "diff", "doctor")
 
 
 @pytest.fixture(autouse=True)
