@@ -23,6 +23,7 @@ from rich.console import Console
 from models.backbones.table import BACKBONES, get_backbone
 from models.backbones.weights import WeightsError, fetch_weights, keras_cache
 from models.bundle import BundleError
+from models.devices.device import DeviceError
 from models.system.process import run_command
 from models.system.progress import progress_bar
 from training.data.patients import DatasetError
@@ -33,7 +34,7 @@ from training.judging_commands import add_evaluate, add_stress
 from training.lungs.command import add_lungs
 from training.train_command import add_train
 
-OK, WRONG_USAGE, INTERRUPTED = 0, 2, 130
+OK, NO_DEVICE, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 
 _STOPPED = "stopped; what was embedded so far is kept, and the next run goes on from there"
 
@@ -47,7 +48,8 @@ Fetch a backbone's published ImageNet weights and check their digest, for this m
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status.
 
-    0; 2 where the input must be changed first; 3 where a film was set aside for an error that nobody foresaw; 130 after Ctrl-C.
+    0; 1 where a device does not compute; 2 where the input must be changed first; 3 where a film was set aside for an error
+    that nobody foresaw; 130 after Ctrl-C.
     """
     options = build_parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.command
@@ -61,6 +63,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 _commands(options, sys.argv[1:] if arguments is None else arguments, error.candidates), file=sys.stderr
             )
         return WRONG_USAGE
+    except DeviceError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return NO_DEVICE
     except KeyboardInterrupt:
         print(getattr(options, "stopped", _STOPPED), file=sys.stderr)
         return INTERRUPTED

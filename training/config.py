@@ -148,6 +148,7 @@ class RunConfig:
         name: of the bundle.
         backbone: a row of the table of backbones, or "auto".
         engine: one of `models.engines.load.ENGINES`.
+        devices: one of `models.devices.device.DEVICES`; not with `scratch`, whose statistics are of whole batches.
         weights: a local weight file for the backbone.
         field: one of `models.lungs.field.FIELDS`: what of a film is judged.
         views: augmented views of each image besides the plain one.
@@ -174,6 +175,7 @@ class RunConfig:
     cache: Path
     backbone: str = "auto"
     engine: str = "auto"
+    devices: str = "one"
     weights: Path | None = None
     field: str = "film"
     views: int = 2
@@ -209,6 +211,8 @@ class RunConfig:
             raise ValueError("--pooling lungs needs the lungs: with --field film take mean, max or both.")
         if self.scratch and (self.fine_tune or self.weights):
             raise ValueError("--from-scratch starts from no weights: leave out --fine-tune and --weights.")
+        if self.scratch and self.devices != "one":
+            raise ValueError("--devices all is for embeddings and --fine-tune: leave it out with --from-scratch.")
         if not 0 <= self.seed < 2**31:
             raise ValueError(f"--seed must be from 0 to {2**31 - 1:,}. Received: {self.seed}")
         if self.folds < 2:
@@ -229,5 +233,16 @@ class RunConfig:
 
     def as_json(self) -> dict[str, Any]:
         """What shaped the numbers, without the paths of this machine."""
-        paths = ("data", "cache", "weights", "patients_csv", "runs", "tensorboard", "notes", "overwrite", "engine")
+        paths = (
+            "data",
+            "cache",
+            "weights",
+            "patients_csv",
+            "runs",
+            "tensorboard",
+            "notes",
+            "overwrite",
+            "engine",
+            "devices",
+        )
         return {name: value for name, value in asdict(self).items() if name not in paths}

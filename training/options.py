@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 
 from models.backbones.table import BACKBONES
+from models.command_line.require_gpu import add_require_gpu
+from models.devices.device import DEVICES
 from models.engines.load import ENGINES
 from models.head import POOLINGS, HeadConfig
 from models.lungs.field import FIELDS
@@ -52,6 +54,7 @@ def add_backbone(parser: argparse.ArgumentParser) -> None:
         help="auto (the default): resnet50 where its weights can be had, else efficientnet_lite0, which needs no network",
     )
     add_engine(backbone)
+    add_devices(backbone)
     backbone.add_argument("--weights", type=Path, metavar="FILE", help="a local weight file for the backbone")
     backbone.add_argument(
         "--field",
@@ -142,6 +145,17 @@ def add_engine(parser: argparse._ActionsContainer) -> None:
         help="what runs the backbone: keras (a GPU, where there is one) or openvino (faster on a processor; in bfloat16 where "
         "that changes nothing, unless openvino-f32); auto (the default) takes keras with a GPU and openvino without",
     )
+
+
+def add_devices(parser: argparse._ActionsContainer) -> None:
+    """On what `train` computes, beside the engine."""
+    parser.add_argument(
+        "--devices",
+        choices=DEVICES,
+        default=RunConfig.devices,
+        help="all: the GPUs of this machine share the embedding pass and --fine-tune; one (the default): the first of them",
+    )
+    add_require_gpu(parser)
 
 
 def add_cache(parser: argparse._ActionsContainer) -> None:

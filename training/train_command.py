@@ -9,6 +9,8 @@ from rich.console import Console
 
 from models.backbones.table import Backbone
 from models.bundle import BUNDLES_VARIABLE
+from models.devices.doctor import require_gpu
+from models.engines.load import engine_device
 from models.head import HeadConfig
 from models.system.quiet import import_keras_quietly
 from training.backbone.scratch_options import add_scratch, scratch_training
@@ -72,6 +74,7 @@ def _train(options: argparse.Namespace) -> int:
         cache=options.cache,
         backbone=options.backbone,
         engine=options.engine,
+        devices=options.devices,
         weights=options.weights,
         field=options.field,
         views=options.views,
@@ -96,6 +99,8 @@ def _train(options: argparse.Namespace) -> int:
         head_training=HeadTraining(**training),
     )
     console = Console()
+    if options.require_gpu:
+        require_gpu(engine_device(config.engine))
     manifest = read_folder(config, console)
     engine = choose_engine(config, console)
     if config.fine_tune:

@@ -7,25 +7,22 @@ operating points and every number in the card come from them alone.
 import re
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, Final
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
 
 from models.backbones.feature_extractor import FeatureExtractor
+from models.devices.memory import with_halved_batches
 from models.network import build_network
-from training.backbone.film_batches import FilmViews
+from training.backbone.film_batches import EvenViews, FilmViewed
 from training.config import AugmentationConfig
 from training.data.learnable import balanced_weights
-from training.data.manifest import Entry
-from training.embedding.folder_lungs import FolderLungs, film_of
 
 _BLOCK: Final = re.compile(r"(conv\d_block\d+|stage\d_unit\d+|block\d[a-z]|top)(?=_)")
 _LEARNING_RATE: Final = 1e-5
 _EPOCHS: Final = 4
-_FILMS_PER_BATCH: Final = 16
+_VIEWS_PER_BATCH: Final = 16
 
 
 def block_names(features: Any) -> list[str]:
@@ -62,56 +59,51 @@ def unfreeze(features: Any, blocks: int) -> list[str]:
 def fine_tune(
     extractor: FeatureExtractor,
     head: Any,
-    root: Path,
-    entries: Sequence[Entry],
-    labels: NDArray[np.int64],
+    learnt: Sequence[FilmViewed],
+    watched: Sequence[FilmViewed],
     *,
-    split: tuple[NDArray[np.int64], NDArray[np.int64]],
     blocks: int,
     pooling: str,
-    views: int,
     augmentation: AugmentationConfig,
     seed: int,
-    lungs: FolderLungs | None = None,
+    devices: int = 1,
     callbacks: Sequence[Any] = (),
 ) -> dict[str, list[float]]:
     """Train the last blocks and the head together, in place; the weights of the best epoch stay.
 
     Args:
         head: a Keras model.
-        split: indices of the images to learn from, and of those held out.
-        views: augmented views of each image in an epoch, besides the plain one.
-        lungs: where the lungs of the films are; None: whole films are shown.
+        learnt, watched: films to learn from, and those that are held out, with the views of each that an epoch shows.
+        devices: how many share each batch, where extractor and head were made under a strategy for them.
 
     Returns:
         The history of losses.
+
+    Raises:
+        OutOfMemoryError: where an eighth of the usual batch does not fit into a device's memory.
     """
     unfreeze(extractor.features, blocks)
+    network = build_network(extractor, head, pooling=pooling)
+    start, classes = network.get_weights(), head.output_shape[-1]
+    weights = balanced_weights(np.array([film.label for film, _ in learnt]), classes)
     size = extractor.features.input_shape[1]
-    fit, held_out = split
-    weights = dict(enumerate(balanced_weights(labels[fit], head.output_shape[-1]).tolist()))
+    even = partial(EvenViews, devices=devices, size=size, config=augmentation, seed=seed, pooling=pooling)
 
-    def batches(indices: NDArray[np.int64], numbers: Sequence[int]) -> FilmViews:
-        shown = partial(film_of, root, lungs=lungs, views=numbers, augmentation=augmentation, seed=seed)
-        films = [(shown(entries[index], label=int(labels[index])), numbers) for index in indices]
-        per_batch = max(1, _FILMS_PER_BATCH // len(numbers))
-        return FilmViews(films, size=size, config=augmentation, seed=seed, films_per_batch=per_batch, pooling=pooling)
+    def train(views: int) -> Any:
+        network.set_weights(start)  # where a larger batch did not fit, some steps may have been made
+        keras.utils.set_random_seed(seed)  # of dropout, and of the order of batches
+        batches = even(learnt, class_weights=weights, views_per_batch=views)
+        return _fitted(
+            network, batches, even(watched, class_weights=np.ones(classes), views_per_batch=views), callbacks
+        )
 
-    network = _compiled(build_network(extractor, head, pooling=pooling))
-    order = np.random.default_rng(seed).permutation(fit)
-    history = network.fit(
-        batches(order, range(views + 1)),
-        validation_data=batches(held_out, [0]),
-        class_weight=weights,
-        epochs=_EPOCHS,
-        callbacks=[keras.callbacks.EarlyStopping(patience=1, restore_best_weights=True), *callbacks],
-        verbose=0,
-    )
+    history, _ = with_halved_batches(_VIEWS_PER_BATCH, train)
     extractor.features.trainable = False
     return {name: [float(value) for value in values] for name, values in history.history.items()}
 
 
-def _compiled(network: Any) -> Any:
+def _fitted(network: Any, learnt: EvenViews, watched: EvenViews, callbacks: Sequence[Any]) -> Any:
+    """Keras' history of a training from logits; the weights of the best epoch stay."""
     logits = keras.Model(network.input, network.output["logits"])
     logits.compile(
         keras.optimizers.Adam(_LEARNING_RATE),
@@ -119,4 +111,5 @@ def _compiled(network: Any) -> Any:
         # XLA's convolutions take two to four times as long on processors.
         jit_compile=False,
     )
-    return logits
+    stopping = keras.callbacks.EarlyStopping(patience=1, restore_best_weights=True)
+    return logits.fit(learnt, validation_data=watched, epochs=_EPOCHS, callbacks=[stopping, *callbacks], verbose=0)

@@ -1,18 +1,24 @@
 """The second phase within a run: which patients it may see, and what is left to judge it by."""
 
+from collections.abc import Sequence
+from functools import partial
+
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 
 from models.backbones.feature_extractor import build_feature_extractor
+from models.devices.spread import strategy_for
 from models.engines.engine import Engine
 from training.backbone.event_log import EventLog
+from training.backbone.film_batches import FilmViewed
 from training.backbone.fine_tune import fine_tune
 from training.backbone.trained_backbone import TrainedBackbone, judge_trained_backbone
 from training.config import RunConfig
 from training.data.folds import Split
 from training.data.manifest import Manifest
 from training.embedding.embedded_films import EmbeddedFilms
-from training.embedding.folder_lungs import FolderLungs
+from training.embedding.folder_lungs import FolderLungs, film_of
 from training.heads.fit import fit_head
 from training.heads.stack import Candidate
 
@@ -28,7 +34,7 @@ def fine_tune_head(
 ) -> TrainedBackbone:
     """Fit a head and fine-tune a copy of the engine's backbone with it on the first part of the split; the second judges."""
     fit, held_out = split
-    backbone, extractor = engine.backbone, build_feature_extractor(engine.backbone, engine.weights)
+    backbone, strategy = engine.backbone, strategy_for(config.devices)
     fitted = fit_head(
         embedded.pooled(config.head.pooling)[fit],
         embedded.truth[fit],
@@ -36,21 +42,20 @@ def fine_tune_head(
         classes=len(manifest.labels),
         seed=config.seed,
     )
-    head = fitted.head.to_keras(config.head)
-    with console.status(f"Fine-tuning the last {config.fine_tune} blocks of {backbone.id} …"):
+
+    films = partial(_viewed, config, manifest, embedded, lungs)
+    with strategy.scope(), console.status(f"Fine-tuning the last {config.fine_tune} blocks of {backbone.id} …"):
+        extractor, head = build_feature_extractor(backbone, engine.weights), fitted.head.to_keras(config.head)
         history = fine_tune(
             extractor,
             head,
-            manifest.root,
-            embedded.entries,
-            embedded.truth,
-            split=split,
+            films(np.random.default_rng(config.seed).permutation(fit), range(config.views + 1)),
+            films(held_out, [0]),
             blocks=config.fine_tune,
             pooling=config.head.pooling,
-            views=config.views,
             augmentation=config.augmentation,
             seed=config.seed,
-            lungs=lungs,
+            devices=strategy.num_replicas_in_sync,
             callbacks=[EventLog(config.tensorboard, f"{config.name}-fine-tuning")] if config.tensorboard else [],
         )
     losses = (history["loss"], history["val_loss"])
@@ -67,3 +72,19 @@ def fine_tune_head(
         console=console,
         lungs=lungs,
     )
+
+
+def _viewed(
+    config: RunConfig,
+    manifest: Manifest,
+    embedded: EmbeddedFilms,
+    lungs: FolderLungs | None,
+    indices: NDArray[np.int64],
+    numbers: Sequence[int],
+) -> list[FilmViewed]:
+    """Some of the films that were embedded, with the views that are to be shown of each."""
+    shown = partial(
+        film_of, manifest.root, lungs=lungs, views=numbers, augmentation=config.augmentation, seed=config.seed
+    )
+    listed = [(embedded.entries[index], int(embedded.truth[index])) for index in indices]
+    return [(shown(entry, label=label), numbers) for entry, label in listed]

@@ -5,7 +5,7 @@ from rich.console import Console
 from models.backbones.table import DEFAULT_BACKBONE
 from models.backbones.weights import choose_backbone
 from models.engines.engine import Engine
-from models.engines.load import load_engine
+from models.engines.load import engine_device, load_engine
 from training.config import RunConfig
 
 
@@ -27,6 +27,9 @@ def choose_engine(config: RunConfig, console: Console) -> Engine:
     if weights.source == "custom":
         console.print("These are not the published ImageNet weights; a copy goes into the bundle.", style="yellow")
     with console.status(f"Making {backbone.id} ready to run (the first time, this takes some seconds) …"):
-        engine = load_engine(backbone, weights, engine=config.engine)
-    console.print(f"Engine: {engine.name}, {engine.precision}")
+        engine = load_engine(backbone, weights, engine=config.engine, devices=config.devices)
+    device = engine_device(config.engine)
+    console.print(f"Engine: {engine.name}, {engine.precision}; {device.summary}", markup=False, soft_wrap=True)
+    if config.devices == "all" and device.count == 1:
+        console.print("--devices all: there is one device here, so nothing is shared.", style="yellow")
     return engine

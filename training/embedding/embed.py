@@ -91,7 +91,8 @@ def _embedded(
     seed: int,
 ) -> Iterator[dict[str, NDArray[np.float32]]]:
     """The embeddings of views, `(3, d)`, by their names in the cache, a batch at a time."""
-    for names, shown in prepared_views(films, augmentation=augmentation, seed=seed, size=engine.backbone.input_size):
+    per_batch, size = max(_VIEWS_PER_BATCH, 2 * engine.films_at_once), engine.backbone.input_size
+    for names, shown in prepared_views(films, augmentation=augmentation, seed=seed, size=size, per_batch=per_batch):
         seen = engine.run(shown.pixels)
         rows = pooled_rows(seen.pooled, seen.feature_map, shown.lungs)
         yield {keys[name]: row for name, row in zip(names, rows, strict=True)}
@@ -128,7 +129,12 @@ def _films(
 
 
 def prepared_views(
-    films: Sequence[tuple[Film, Sequence[View]]], *, augmentation: AugmentationConfig, seed: int, size: int
+    films: Sequence[tuple[Film, Sequence[View]]],
+    *,
+    augmentation: AugmentationConfig,
+    seed: int,
+    size: int,
+    per_batch: int = _VIEWS_PER_BATCH,
 ) -> Iterator[tuple[list[ViewOfFilm], Views]]:
     """Batches of views in order; the next ones are decoded and augmented on all cores while the backbone is at work.
 
@@ -151,7 +157,7 @@ def prepared_views(
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         try:
-            for names, made in ahead(pool, prepare, batched(films, views=_VIEWS_PER_BATCH), _BATCHES_AHEAD):
+            for names, made in ahead(pool, prepare, batched(films, views=per_batch), _BATCHES_AHEAD):
                 if made:
                     yield names, Views.joined(made)
         finally:
