@@ -1,4 +1,4 @@
-# Two targets: `cpu`, which a plain `docker build .` gives, and `gpu` (`docker build --target gpu .`).
+# Three targets: `cpu`, which a plain `docker build .` gives, `gpu` (`docker build --target gpu .`), and `full`.
 # Every package is a wheel that brings its own libraries: nothing is compiled, and no Debian package is added.
 
 FROM python:3.11-slim-bookworm AS base
@@ -37,19 +37,37 @@ COPY app ./app
 # installs; the user who runs the app may not write there, and each start would compile anew.
 FROM base AS gpu
 COPY requirements-gpu.lock ./
-RUN pip install --quiet --no-cache-dir --require-hashes --only-binary :all: --requirement requirements-gpu.lock
+# Headers to compile against, a C++ parser that nothing loads and the packages' own tests go again.
+RUN pip install --quiet --no-cache-dir --require-hashes --only-binary :all: --requirement requirements-gpu.lock \
+    && cd /opt/venv/lib/python3*/site-packages && rm -rf tensorflow/include nvidia/*/include clang \
+    && find . -type d -name tests -prune -exec rm -rf {} +
 # TensorFlow by itself finds only some of the CUDA libraries that came as wheels: tell the loader where they all are.
 RUN printf '%s\n' /opt/venv/lib/python3*/site-packages/nvidia/*/lib >/etc/ld.so.conf.d/nvidia-wheels.conf && ldconfig
-# TensorFlow would otherwise take all of the GPU's memory at once, and leave none for a training run beside the app.
-ENV TF_FORCE_GPU_ALLOW_GROWTH=true
 COPY --from=product / ./
 USER pneumolens
-# A GPU that is there but does not compute must not go unnoticed: one convolution first.
-CMD ["sh", "-c", "python -m models device --require-gpu && exec python -m app --host 0.0.0.0 --port 8501"]
+# A GPU that was not given, or does not compute, must not go unnoticed. Without the last word the processor computes instead.
+CMD ["python", "-m", "app", "--host", "0.0.0.0", "--port", "8501", "--require-gpu"]
 
 
-FROM base AS cpu
+# Every command, on a processor: `docker build --target full .` The next stage leaves TensorFlow out, two thirds of the size.
+FROM base AS full
 COPY requirements.lock ./
-RUN pip install --quiet --no-cache-dir --require-hashes --only-binary :all: --requirement requirements.lock
+RUN pip install --quiet --no-cache-dir --require-hashes --only-binary :all: --requirement requirements.lock \
+    && cd /opt/venv/lib/python3*/site-packages && rm -rf tensorflow/include clang \
+    && find . -type d -name tests -prune -exec rm -rf {} +
 COPY --from=product / ./
+# The networks of the shipped bundle in OpenVINO's form, which only TensorFlow can make: whoever judges a film has made them.
+RUN PNEUMOLENS_CACHE=/opt/converted python -m models predict data_samples/normal_1.jpeg --engine openvino-f32
+ENV PNEUMOLENS_CONVERTED=/opt/converted/engines
+USER pneumolens
+
+
+# The page, the API, `predict`, and training on the frozen backbone of the shipped bundle.
+FROM base AS cpu
+COPY requirements-light.lock ./
+RUN pip install --quiet --no-cache-dir --require-hashes --only-binary :all: --requirement requirements-light.lock \
+    && find /opt/venv -type d -name tests -prune -exec rm -rf {} +
+COPY --from=product / ./
+COPY --from=full /opt/converted/engines /opt/converted/engines
+ENV PNEUMOLENS_CONVERTED=/opt/converted/engines
 USER pneumolens

@@ -63,6 +63,7 @@ format: $(DEV_READY) ## put the code in its one format
 lock: $(DEV_READY) ## resolve the requirements anew and write the lock files
 	@$(LOCK) requirements-uv.txt --output-file requirements-uv.lock
 	@$(LOCK) requirements.txt --output-file requirements.lock
+	@$(LOCK) --constraints requirements.lock requirements-light.txt --output-file requirements-light.lock
 	@$(LOCK) --constraints requirements.lock requirements-dev.txt --output-file requirements-dev.lock
 	@$(LOCK) --constraints requirements.lock requirements-gpu.txt --output-file requirements-gpu.lock
 	@$(LOCK) --constraints requirements.lock requirements-download.txt --output-file requirements-download.lock

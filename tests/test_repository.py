@@ -72,12 +72,17 @@ def test_a_lock_file_names_no_place_to_fetch_from(requirements):
     assert not re.search(r"://|index-url|find-links|trusted-host|file:| @ ", text)
 
 
-@pytest.mark.parametrize("name", ["requirements-dev.lock", "requirements-gpu.lock"])
-def test_the_lock_files_agree_on_versions(name):
-    other = locked(ROOT / name)
-
-    missing = set(locked(ROOT / "requirements.lock")) - set(other)
-    assert not missing, f"{name} must contain requirements.lock's versions: run `make lock`"
+@pytest.mark.parametrize(
+    ("part", "whole"),
+    [
+        ("requirements.lock", "requirements-dev.lock"),
+        ("requirements.lock", "requirements-gpu.lock"),
+        ("requirements-light.lock", "requirements.lock"),
+    ],
+)
+def test_the_lock_files_agree_on_versions(part, whole):
+    missing = set(locked(ROOT / part)) - set(locked(ROOT / whole))
+    assert not missing, f"{whole} must contain {part}'s versions: run `make lock`"
 
 
 def test_no_tracked_file_is_over_ten_mebibytes():

@@ -4,7 +4,7 @@ Some minutes for 5,000 images and two augmented views on two cores; with other h
 kept (`python -m benchmarks.training_speed`).
 """
 
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -99,10 +99,21 @@ def train(config: RunConfig, manifest: Manifest, engine: Engine, console: Consol
     # ----- reports: the bundle with its card.
     run = Run(
         config, manifest, leaks, engine, found, search, calibration, judged, points, gate, distances,
-        versions={package: version(package) for package in PACKAGES}, by_batch=by_batch, lungs=lungs, surroundings=surroundings,
+        versions=_versions(), by_batch=by_batch, lungs=lungs, surroundings=surroundings,
         group=group,
     )  # fmt: skip
     return save_run(run, console)
+
+
+def _versions() -> dict[str, str]:
+    """Of those of `PACKAGES` that are installed: the CPU image has no TensorFlow."""
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
 
 
 def _without_leaks(config: RunConfig, manifest: Manifest, engine: Engine, console: Console) -> tuple[Manifest, Leaks]:

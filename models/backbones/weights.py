@@ -14,6 +14,7 @@ import numpy as np
 from models.backbones.table import DEFAULT_BACKBONE, PREFERRED_BACKBONE, Backbone, PublishedWeights, get_backbone
 from models.system.download import download
 from models.system.files import atomic_path, digest
+from models.system.quiet import tensorflow_is_installed
 
 WEIGHTS_VARIABLE: Final = "PNEUMOLENS_WEIGHTS"
 """Environment variable: a weight file, or a folder that holds weight files under their published names."""
@@ -48,6 +49,8 @@ def choose_backbone(requested: str, *, weights: Path | None = None) -> tuple[Bac
         return backbone, find_weights(backbone, weights=weights), "asked for"
     try:
         backbone = get_backbone(PREFERRED_BACKBONE)
+        if not tensorflow_is_installed():
+            raise WeightsError(f"{PREFERRED_BACKBONE} would have to be converted by TensorFlow, which is not installed")
         return (
             backbone,
             find_weights(backbone, weights=weights),

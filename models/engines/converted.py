@@ -5,6 +5,7 @@ Converting needs TensorFlow, for some seconds; it runs in a process of its own, 
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,9 @@ from models.backbones.table import Backbone
 from models.backbones.weights import WeightsError, WeightsFile, find_weights
 from models.system.files import CACHE_VARIABLE, cache_folder, digest, write_atomically
 from models.system.quiet import import_openvino_quietly
+
+CONVERTED_VARIABLE: Final = "PNEUMOLENS_CONVERTED"
+"""Environment variable: a folder of backbones that are converted already, which is read and not written to."""
 
 _NETWORK: Final = "backbone.xml"
 _FILES: Final = (_NETWORK, "backbone.bin")
@@ -61,7 +65,7 @@ def converted_backbone(backbone: Backbone, weights: WeightsFile) -> ConvertedBac
         WeightsError: where the conversion fails, as with weights of another architecture.
     """
     folder = cache_folder() / "engines" / f"{backbone.id}-{_key(backbone, weights)}"
-    if not _is_whole(folder):
+    if not _is_whole(folder) and not _copy_ready_made(folder):
         _convert_apart(backbone, weights, folder)
     return ConvertedBackbone(folder)
 
@@ -82,9 +86,26 @@ def convert_backbone(backbone: Backbone, weights: Path, folder: Path) -> None:
         network.export(str(place / _NETWORK), format="openvino", verbose=False)
         digests = {name: digest(place / name) for name in _FILES}
         (place / _DIGESTS).write_text(json.dumps(digests), encoding="utf-8")
-        if not _is_whole(folder):  # another process may have been faster
-            shutil.rmtree(folder, ignore_errors=True)
-            place.rename(folder)
+        _put(place, folder)
+
+
+def _copy_ready_made(folder: Path) -> bool:
+    """Copy a backbone that came converted with the image into the cache; False where none did."""
+    place = os.environ.get(CONVERTED_VARIABLE)
+    if not place or not _is_whole(ready := Path(place) / folder.name):
+        return False
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".copying-") as scratch:
+        # What was found out on another processor need not hold on this one.
+        copied = shutil.copytree(ready, Path(scratch) / "backbone", ignore=shutil.ignore_patterns(_NOTES))
+        _put(copied, folder)
+    return True
+
+
+def _put(made: Path, folder: Path) -> None:
+    if not _is_whole(folder):  # another process may have been faster
+        shutil.rmtree(folder, ignore_errors=True)
+        made.rename(folder)
 
 
 def _convert_apart(backbone: Backbone, weights: WeightsFile, folder: Path) -> None:
