@@ -17,6 +17,7 @@ from app.serving import BUNDLE_VARIABLE, ENGINE_VARIABLE, Serving
 from app.visitor import current_user
 from models.backbones.weights import WeightsError
 from models.bundle import BundleError
+from models.devices.device import DeviceError
 from models.group import GroupComparison
 from models.prediction import Prediction
 from models.predictor import Predictor
@@ -134,7 +135,7 @@ def wait_for(loading: "Future[Predictor]") -> Predictor:
     """The model, once it is there; the page ends with a sentence where it cannot be loaded."""
     try:
         return loading.result()
-    except (BundleError, WeightsError) as error:
+    except (BundleError, WeightsError, DeviceError) as error:
         st.error(f"The model cannot be loaded. {error}")
         st.stop()
 

@@ -33,6 +33,7 @@ from app.audit.log import AuditError, AuditLog, configured_log
 from app.serving import Served, served_device
 from models.backbones.weights import WeightsError
 from models.bundle import BundleError
+from models.devices.device import DeviceError
 from models.films.radiograph import MAX_BYTES
 from models.predictor import Predictor
 
@@ -130,7 +131,11 @@ class Endpoints:
         judged = await to_thread.run_sync(judge, predictor, health_picture(), limiter=self._judging)
         if judged.refusal_code == "internal_error":
             raise ProblemError("model_unavailable", judged.outcome.sentence)
-        seconds, warning, device = time.monotonic() - started, self._served().warning or None, device_json(served_device())
+        seconds, warning, device = (
+            time.monotonic() - started,
+            self._served().warning or None,
+            device_json(served_device()),
+        )
         about = {**served_json(predictor), "device": device, "seconds": seconds, "warning": warning}
         return JSONResponse({"status": "ok", **about})
 
@@ -149,7 +154,7 @@ class Endpoints:
     async def _predictor(self) -> Predictor:
         try:
             predictor = await to_thread.run_sync(lambda: self._served().loading.result())
-        except (BundleError, WeightsError) as error:
+        except (BundleError, WeightsError, DeviceError) as error:
             raise ProblemError("model_unavailable", f"The model cannot be loaded. {error}") from error
         self._metrics.show_model(predictor)
         return predictor
