@@ -16,6 +16,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+from rich.console import Console
+
 from models.devices.cuda import Driver, gpu_is_shown, misfit, missing_libraries, read_driver
 from models.devices.device import DeviceError, DeviceReport, processor
 from models.devices.self_check import Checked, check_gpu, check_processor
@@ -40,7 +42,8 @@ def computing_device() -> DeviceReport:
     """
     if not gpu_is_shown():
         return processor()
-    report = examine_apart()
+    with Console(stderr=True).status("Examining the GPU …"):
+        report = examine_apart()
     if report.kind == "CPU":
         os.environ["CUDA_VISIBLE_DEVICES"] = _HIDDEN
         logging.getLogger("pneumolens").warning("The GPU is not used; the processor computes. %s", report.trouble)

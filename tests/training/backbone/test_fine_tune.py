@@ -15,19 +15,21 @@ from models.backbones.weights import WeightsFile
 from models.bundle import BUNDLES_VARIABLE
 from models.engines.engine import Engine
 from models.films.radiograph import read_radiograph
-from models.head import HeadConfig
+from models.head import HeadConfig, build_head
 from models.predictor import Predictor
 from models.system.files import digest
+from tests.models.engines.backbones import HUNGRY
 from tests.training.conftest import Workshop
 from tests.training.films import write_published
-from training.backbone.fine_tune import block_names, unfreeze
+from training.backbone.fine_tune import block_names, fine_tune, unfreeze
 from training.backbone.fine_tuned_head import fine_tune_head
-from training.config import HeadTraining, RunConfig
+from training.config import AugmentationConfig, HeadTraining, RunConfig
 from training.data.learnable import split_patients
 from training.data.manifest import read_manifest
 from training.embedding.cache import EmbeddingCache
 from training.embedding.embed_folder import embed_folder
 from training.embedding.embedded_films import EmbeddedFilms
+from training.embedding.views import Film
 from training.heads.fit import FittedHead
 
 LITE = get_backbone("efficientnet_lite0")
@@ -124,6 +126,17 @@ def test_the_saved_weights_are_those_that_were_trained(tuned: Tuned) -> None:
 def test_losses_tell_of_every_epoch(tuned: Tuned) -> None:
     training, validation = tuned.fitted.losses
     assert 1 <= tuned.fitted.epochs <= len(training) == len(validation)
+
+
+def test_a_batch_that_does_not_fit_into_the_memory_is_halved(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    root = write_published(tmp_path, images=4)
+    films = [(Film(path, digest(path), number % 2), [0]) for number, path in enumerate(sorted(root.rglob("*.png")))]
+    extractor, head = build_feature_extractor(HUNGRY, None), build_head(8, 2, HeadConfig(width=0), l2=0.0, seed=0)
+    history = fine_tune(
+        extractor, head, films[:6], films[6:], blocks=1, pooling="mean", augmentation=AugmentationConfig(), seed=0
+    )
+    assert np.isfinite(history["val_loss"]).all()
+    assert [record.args for record in caplog.records if record.name == "pneumolens"] == [(8,), (4,)]
 
 
 @pytest.mark.parametrize("backbone", ["efficientnet_lite0", "resnet50", "densenet121"])
