@@ -62,11 +62,13 @@ ENV PNEUMOLENS_CONVERTED=/opt/converted/engines
 USER pneumolens
 
 
-# The page, the API, `predict`, and training on the frozen backbone of the shipped bundle.
+# The page, the API, `predict`, and training on the frozen backbone of the shipped bundle. What serves other processors than
+# this one goes, too: OpenVINO's plugins for Intel's GPUs and NPUs.
 FROM base AS cpu
 COPY requirements-light.lock ./
 RUN pip install --quiet --no-cache-dir --require-hashes --only-binary :all: --requirement requirements-light.lock \
-    && find /opt/venv -type d -name tests -prune -exec rm -rf {} +
+    && cd /opt/venv/lib/python3*/site-packages && rm -f openvino/libs/libopenvino_intel_[gn]pu_* \
+    && find . -type d \( -name tests -o -name include \) -prune -exec rm -rf {} +
 COPY --from=product / ./
 COPY --from=full /opt/converted/engines /opt/converted/engines
 ENV PNEUMOLENS_CONVERTED=/opt/converted/engines
