@@ -26,6 +26,7 @@ require_bundle()
 pages = [
     st.Page("views/screen.py", title=_("Screen"), default=True),
     st.Page("views/batch.py", title="Batch", url_path="batch"),
+    st.Page("views/retrain.py", title=_("Retrain"), url_path="retrain"),
     st.Page("views/model.py", title=_("Model"), url_path="model"),
     st.Page("views/about.py", title=_("About"), url_path="about"),
 ]

@@ -1,5 +1,6 @@
 """The dense head: the only part of the network that learns."""
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -91,7 +92,8 @@ class DenseHead:
         import h5py
 
         layers = {"hidden": self.hidden, "logits": self.logits_layer}
-        with h5py.File(path, "w") as file:
+        stream = io.BytesIO()  # HDF5 itself tells of a full disk in ways that nobody can catch
+        with h5py.File(stream, "w") as file:
             present = [(name, layer) for name, layer in layers.items() if layer is not None]
             # Keras finds a layer by its class and number, not by its name.
             for group, (name, layer) in zip(("dense", "dense_1"), present, strict=False):
@@ -99,6 +101,7 @@ class DenseHead:
                 variables.attrs["name"] = name
                 for number, array in enumerate(layer):
                     variables[str(number)] = array
+        path.write_bytes(stream.getvalue())
 
     def logits(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
         """The logits `(n, classes)` of embeddings `(n, d)`."""

@@ -19,6 +19,7 @@ FORBIDDEN = {
 ORDER = {
     "models": (
         "system",
+        "jobs",
         "films",
         "backbones",
         "devices",

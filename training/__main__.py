@@ -24,13 +24,16 @@ from models.backbones.table import BACKBONES, get_backbone
 from models.backbones.weights import WeightsError, fetch_weights, keras_cache
 from models.bundle import BundleError
 from models.devices.device import DeviceError
+from models.system.files import disk_sentence
 from models.system.process import run_command
 from models.system.progress import progress_bar
 from training.data.patients import DatasetError
 from training.digits.command import add_digits
+from training.inspect_command import add_inspect
 from training.intake.download_command import add_download
 from training.intake.import_command import add_import
-from training.judging_commands import add_evaluate, add_stress
+from training.job_command import add_job
+from training.judging_commands import add_compare, add_evaluate, add_stress
 from training.lungs.command import add_lungs
 from training.train_command import add_train
 
@@ -57,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return command(options)
     except (DatasetError, BundleError, WeightsError, ValueError, OSError) as error:
         code = f" [{error.code}]" if isinstance(error, DatasetError) else ""
-        print(f"error{code}: {error}", file=sys.stderr)
+        print(f"error{code}: {disk_sentence(error) if isinstance(error, OSError) else error}", file=sys.stderr)
         if isinstance(error, DatasetError) and error.candidates:
             print(
                 _commands(options, sys.argv[1:] if arguments is None else arguments, error.candidates), file=sys.stderr
@@ -93,6 +96,9 @@ def build_parser() -> argparse.ArgumentParser:
         ("train", "make a bundle from a folder of radiographs", add_train),
         ("evaluate", "judge a bundle on a folder that it was not trained on", add_evaluate),
         ("stress", "try a bundle on corrupted films, and for shortcuts", add_stress),
+        ("compare", "two bundles on patients that the first has never learnt from", add_compare),
+        ("inspect", "look at a folder before training on it", add_inspect),
+        ("job", "do what a page has asked for", add_job),
         ("weights", "fetch and check a backbone's ImageNet weights", _add_weights),
         ("download", "fetch a published data set, and check what came", add_download),
         ("import", "make a folder to train on of a published label file, or of any table", add_import),

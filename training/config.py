@@ -158,6 +158,7 @@ class RunConfig:
         search: try heads first, and take the best instead of `head` and `head_training`; not with `fine_tune` or `scratch`.
         fine_tune: last blocks of the backbone that a second phase unfreezes; 0: none.
         scratch: train the backbone from a random start, without published weights; None: it is frozen.
+        lock: share of the patients that are never learnt from, for comparing bundles on; 0 for none.
         overwrite: replace a bundle of this name.
         regroup: where films or patients would stand on both sides of a split, merge and take out; off: refuse the folder.
         patient_regex, patients_csv: where patients come from, see `training.data.manifest.read_manifest`.
@@ -185,6 +186,7 @@ class RunConfig:
     search: bool = False
     fine_tune: int = 0
     scratch: ScratchTraining | None = None
+    lock: float = 0.0
     overwrite: bool = False
     regroup: bool = False
     patient_regex: str | None = None
@@ -215,6 +217,8 @@ class RunConfig:
             raise ValueError("--devices all is for embeddings and --fine-tune: leave it out with --from-scratch.")
         if not 0 <= self.seed < 2**31:
             raise ValueError(f"--seed must be from 0 to {2**31 - 1:,}. Received: {self.seed}")
+        if not 0 <= self.lock < 1:
+            raise ValueError(f"--lock must be a share of the patients, 0 or more and below 1. Received: {self.lock}")
         if self.folds < 2:
             raise ValueError(f"--folds must be 2 or more. Received: {self.folds}")
 

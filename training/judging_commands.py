@@ -11,8 +11,17 @@ from models.system.quiet import import_keras_quietly
 from training.config import RunConfig
 from training.data.failed_films import exit_status, set_aside, without_failed
 from training.data.folder import read_folder_for
+from training.data.locked import lock_patients
 from training.data.manifest import Manifest
-from training.options import add_cache, add_engine, add_into_card, add_patients
+from training.options import (
+    add_cache,
+    add_engine,
+    add_into_card,
+    add_lock,
+    add_patients,
+    add_progress_file,
+    watched_console,
+)
 
 _EVALUATE: Final = """\
 Judge a bundle on a folder that it was not trained on: discrimination, calibration, predictive values at several
@@ -24,6 +33,14 @@ prevalences, net benefit, abstention and subgroups, each with a 95 % interval by
 
 Writes evaluation.html, one page that stands alone; evaluation.json with its numbers; and its plots. The page and the sheet
 of the most confident errors show films of patients. Half a minute for 5,000 images whose embeddings are kept."""
+
+_COMPARE: Final = """\
+Show two bundles the same locked patients, with the --lock that the first was trained with: the differences of AUROC,
+sensitivity, specificity and Brier score with paired 95 % intervals over patients; the same with the surroundings of the
+lungs exchanged, and on the surroundings alone.
+
+    python -m training train radiographs --name mine --lock 0.2
+    python -m training compare mine radiographs --lock 0.2 --out comparison"""
 
 _STRESS: Final = """\
 Show a bundle films that went through worse than its own: thirteen corruptions in five severities, films without their
@@ -65,6 +82,25 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     add_cache(parser)
 
 
+def add_compare(parser: argparse.ArgumentParser) -> None:
+    """The options of `compare`."""
+    parser.description = _COMPARE
+    parser.set_defaults(command=_compare)
+    parser.add_argument("later", metavar="NEW", help="the bundle that has never learnt from these patients")
+    parser.add_argument("data", type=Path, metavar="DATA", help="the folder that it was trained on")
+    parser.add_argument(
+        "--with", dest="earlier", metavar="NAME", help="the bundle to compare with (default: the current one)"
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="comparison.json and comparison.png go there"
+    )
+    add_lock(parser)
+    add_patients(parser)
+    add_engine(parser)
+    add_cache(parser)
+    add_progress_file(parser)
+
+
 def _add_what_is_judged(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", help="the bundle")
     parser.add_argument(
@@ -94,6 +130,16 @@ def add_stress(parser: argparse.ArgumentParser) -> None:
     add_patients(parser)
     add_engine(parser)
     add_cache(parser)
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from training.evaluation.compare_bundles import compare_bundles
+
+    console, later = watched_console(options), load_bundle(options.later)
+    manifest = lock_patients(_read_folder_for(later, options, console), options.lock)
+    earlier = load_bundle(options.earlier)
+    compare_bundles(later, earlier, manifest, options.out, console, cache=options.cache, engine=options.engine)
+    return 0
 
 
 def _evaluate(options: argparse.Namespace) -> int:

@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from rich.console import Console
+
 from models.backbones.table import BACKBONES
 from models.command_line.require_gpu import add_require_gpu
 from models.devices.device import DEVICES
@@ -10,11 +12,13 @@ from models.engines.load import ENGINES
 from models.head import POOLINGS, HeadConfig
 from models.lungs.field import FIELDS
 from models.system.files import CACHE_VARIABLE, cache_folder
+from models.system.progress import WatchedConsole
 from training.config import HeadTraining, RunConfig
 from training.metrics.bootstrap import NOT_STATED
 
 
-def add_data(parser: argparse.ArgumentParser) -> None:
+def add_data(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """The group, for further options."""
     data = parser.add_argument_group("the data")
     add_patients(data)
     data.add_argument(
@@ -43,6 +47,7 @@ def add_data(parser: argparse.ArgumentParser) -> None:
         metavar="TEXT",
         help='who said what class a film is, for the card, such as "two radiologists, a third where they differed"',
     )
+    return data
 
 
 def add_backbone(parser: argparse.ArgumentParser) -> None:
@@ -126,6 +131,31 @@ def add_patients(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--patients", type=Path, metavar="CSV", help="instead, a table with the columns file and patient"
     )
+
+
+def add_lock(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument(
+        "--lock",
+        type=float,
+        default=RunConfig.lock,
+        metavar="SHARE",
+        help="lock so many of the patients away, always the same ones by their names: they are never learnt from, and bundles "
+        "are compared on them; a folder with a test split locks that (default: %(default)s)",
+    )
+
+
+def add_progress_file(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument(
+        "--progress-file",
+        type=Path,
+        metavar="FILE",
+        help="add a line of JSON for each step of the progress bars: stage, done, total, seconds; for programs that watch",
+    )
+
+
+def watched_console(options: argparse.Namespace) -> Console:
+    """The terminal, and the file that was asked for with it."""
+    return WatchedConsole(options.progress_file) if options.progress_file else Console()
 
 
 def add_into_card(parser: argparse._ActionsContainer) -> None:

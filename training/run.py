@@ -25,6 +25,7 @@ from training.config import RunConfig
 from training.data.folder import read_notes
 from training.data.leaks import Leaks
 from training.data.learnable import learnable
+from training.data.locked import save_learnt
 from training.data.manifest import Manifest
 from training.embedding.cache import EmbeddingCache
 from training.embedding.folder_lungs import FolderLungs
@@ -258,6 +259,7 @@ def _write_files(run: Run, report: Mapping[str, Any], found: Findings, folder: P
     run.heads.kept.head.save(folder / HEAD_FILE)
     report = {**report, "head_sha256": digest(folder / HEAD_FILE)}
     run.gate.save(folder)
+    save_learnt(run.manifest, folder)
     if run.group:
         run.group.save(folder)
     if name := _backbone_file(run.weights):

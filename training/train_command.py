@@ -5,8 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from rich.console import Console
-
 from models.backbones.table import Backbone
 from models.bundle import BUNDLES_VARIABLE
 from models.devices.doctor import require_gpu
@@ -18,7 +16,7 @@ from training.config import LUNG_VIEWS, AugmentationConfig, HeadTraining, RunCon
 from training.data.failed_films import exit_status, set_aside, without_failed
 from training.data.folder import read_folder
 from training.embedding.choose_engine import choose_engine
-from training.options import add_backbone, add_cache, add_data, add_head
+from training.options import add_backbone, add_cache, add_data, add_head, add_lock, add_progress_file, watched_console
 
 _TRAIN: Final = """\
 Make a bundle: every image passes once through a frozen backbone, and a small head learns from what comes out. How good
@@ -47,7 +45,7 @@ def add_train(parser: argparse.ArgumentParser) -> None:
         help=f"of the bundle; it is written to models/bundles/NAME, or to ${BUNDLES_VARIABLE}/NAME",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace a bundle of this name")
-    add_data(parser)
+    add_lock(add_data(parser))
     add_backbone(parser)
     add_head(parser)
     add_scratch(parser.add_argument_group("from scratch"))
@@ -61,6 +59,7 @@ def add_train(parser: argparse.ArgumentParser) -> None:
     )
     add_cache(output)
     output.add_argument("--tensorboard", type=Path, metavar="DIR", help="write the losses there, for TensorBoard")
+    add_progress_file(output)
     output.add_argument("--notes", type=Path, metavar="FILE", help='Markdown for the card, under "What was tried"')
 
 
@@ -83,6 +82,7 @@ def _train(options: argparse.Namespace) -> int:
         seed=options.seed,
         fine_tune=options.fine_tune,
         scratch=scratch_training(options),
+        lock=options.lock,
         overwrite=options.overwrite,
         regroup=options.regroup,
         patient_regex=options.patient_regex,
@@ -98,7 +98,7 @@ def _train(options: argparse.Namespace) -> int:
         head=replace(usual, **head),
         head_training=HeadTraining(**training),
     )
-    console = Console()
+    console = watched_console(options)
     if options.require_gpu:
         require_gpu(engine_device(config.engine))
     manifest = read_folder(config, console)

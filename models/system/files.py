@@ -1,5 +1,6 @@
 """Files that are whole or not there, and the digests that prove it."""
 
+import errno
 import hashlib
 import os
 import shutil
@@ -11,6 +12,8 @@ from typing import Final
 
 CACHE_VARIABLE: Final = "PNEUMOLENS_CACHE"
 _CHUNK = 1 << 20
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FORBIDDEN: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def cache_folder() -> Path:
@@ -51,6 +54,16 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     """Write a small file whole."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def disk_sentence(error: OSError) -> str:
+    """What went wrong with a file, and what to do."""
+    where = f"{error.filename}" if error.filename else "The disk"
+    if error.errno in _FULL:
+        return f"{where} cannot be written: the disk is full. Nothing half-written stays; make room, and try again."
+    if error.errno in _FORBIDDEN:
+        return f"{where} cannot be written or read: {error.strerror}. Give leave to, or name another folder."
+    return str(error)
 
 
 def fsync(path: Path) -> None:

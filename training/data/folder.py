@@ -9,6 +9,7 @@ from models.bundle import Bundle, refuse_existing
 from models.system.progress import progress_bar
 from training.config import RunConfig
 from training.data.fingerprints import Prints
+from training.data.locked import lock_patients
 from training.data.manifest import Manifest, read_manifest
 from training.data.patients import DatasetError
 
@@ -23,7 +24,8 @@ def read_folder(config: RunConfig, console: Console) -> Manifest:
     """
     refuse_existing(config.name, overwrite=config.overwrite)
     read_notes(config)
-    manifest = _read(config.data, config.patient_regex, config.patients_csv, config.cache, console)
+    manifest = read_films(config.data, config.patient_regex, config.patients_csv, config.cache, console)
+    manifest = lock_patients(manifest, config.lock)
     choose_positive(config, manifest)
     manifest.write_csv(config.run_folder / "manifest.csv")
     return manifest
@@ -33,7 +35,7 @@ def read_folder_for(
     bundle: Bundle, data: Path, console: Console, *, patient_regex: str | None, patients_csv: Path | None, cache: Path
 ) -> Manifest:
     """Read a folder that a bundle is to be judged on; refuse classes that the bundle does not know."""
-    manifest = _read(data, patient_regex, patients_csv, cache, console)
+    manifest = read_films(data, patient_regex, patients_csv, cache, console)
     if strange := sorted(set(manifest.labels) - set(bundle.spec.labels)):
         raise DatasetError(
             "unknown_class",
@@ -65,7 +67,10 @@ def choose_positive(config: RunConfig, manifest: Manifest) -> str | None:
     return named or manifest.labels[-1]
 
 
-def _read(data: Path, patient_regex: str | None, patients_csv: Path | None, cache: Path, console: Console) -> Manifest:
+def read_films(
+    data: Path, patient_regex: str | None, patients_csv: Path | None, cache: Path, console: Console
+) -> Manifest:
+    """Read the films of a folder and say what was found; see `training.data.manifest.read_manifest`."""
     with progress_bar(console, "Reading images") as advance:
         prints = Prints(cache / "prints.json")
         manifest = read_manifest(

@@ -1,0 +1,1 @@
+"""Retraining from the page: jobs that outlive it, what they found, and which bundle serves afterwards."""

@@ -1,0 +1,1 @@
+"""A long job: its state, which outlives whoever began it, and the lock that keeps a second one out."""
