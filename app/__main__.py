@@ -26,6 +26,7 @@ from app.api.tokens import TOKENS_VARIABLE, new_token, token_line
 from app.audit.command import add_audit_command
 from app.audit.log import AuditError
 from app.batch.places import kept_days
+from app.jobs.access import LOOPBACK
 from app.serving import BUNDLE_VARIABLE, ENGINE_VARIABLE
 from models.backbones.weights import WeightsError
 from models.bundle import BundleError, load_bundle
@@ -37,7 +38,6 @@ from models.predictor import backbone_weights
 from models.system.process import give_back_memory
 
 NO_DEVICE, WRONG_USAGE = 1, 2
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -42,11 +42,11 @@ def _show(store: JobStore) -> None:
         return
     if job is not None and job.state != DONE:
         show_ended(store, job)
-    _offer_training(store)
     trained = store.latest(TRAINING)
     if trained is not None and trained.state == DONE:
         show_result(trained, by=who())
     offer_roll_back(by=who())
+    _offer_training(store)
 
 
 def _offer_training(store: JobStore) -> None:
