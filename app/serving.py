@@ -25,6 +25,9 @@ BUNDLE_VARIABLE: Final = "PNEUMOLENS_BUNDLE"
 ENGINE_VARIABLE: Final = "PNEUMOLENS_ENGINE"
 """Environment variable: what runs the backbone, one of `models.engines.load.ENGINES`; unset, "auto"."""
 
+LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
+"""Addresses at which a server hears its own machine alone."""
+
 LOOK_SECONDS: Final = 1.0
 """How often a server looks whether another bundle was made the current one."""
 

@@ -24,6 +24,7 @@ this one runs. SIGTERM and Ctrl-C stop it; what was embedded so far is kept.
 
     python -m training job FOLDER NUMBER"""
 
+_NICE: Final = 5  # whoever asks the app for an answer meanwhile comes first
 _UNFORESEEN: Final = (
     "Something failed that nobody foresaw; the log says what. Try it again, and report what stands there."
 )
@@ -44,6 +45,7 @@ def _job(options: argparse.Namespace) -> int:
         signal.SIGTERM,
     ):  # a process begun in the background may have been told to ignore them
         signal.signal(number, signal.default_int_handler)
+    os.nice(_NICE)
     store = JobStore(options.folder)
     job = store.get(options.number)
     try:

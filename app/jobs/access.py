@@ -4,9 +4,9 @@ from typing import Final
 
 import streamlit as st
 
+from app.serving import LOOPBACK
 from app.visitor import current_user
 
-LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 LOCAL: Final = "local"
 """Whoever uses an app that listens on its own machine alone, in the history."""
 

@@ -1,0 +1,163 @@
+"""The page that retrains: joined while it runs, told how it ended, promoted and rolled back; and whose doing that may be."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit import config
+from streamlit.testing.v1 import AppTest
+
+from app.jobs.folders import FOLDERS_VARIABLE, FolderError, allowed_folder, offered_folders
+from app.jobs.retraining import JOBS_VARIABLE, PROGRESS_FILE, TRAINING, job_store, progress
+from models.bundle import current_bundle, load_bundle
+from models.jobs.store import DONE, FAILED, KILLED, RUNNING, Job, JobStore
+from models.registry.served import read_history
+
+OpenApp = Callable[[], AppTest]
+
+
+@pytest.fixture
+def store(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[JobStore]:
+    """The jobs of an app that listens on this machine alone and serves `two`."""
+    monkeypatch.setenv(JOBS_VARIABLE, str(tmp_path / ".jobs"))
+    before = config.get_option("server.address")
+    config.set_option("server.address", "127.0.0.1")
+    yield job_store()
+    config.set_option("server.address", before)
+
+
+def open_page(open_app: OpenApp) -> AppTest:
+    app = open_app().switch_page("views/retrain.py").run()
+    assert not app.exception
+    return app
+
+
+def press(app: AppTest, label: str) -> AppTest:
+    [button] = [button for button in app.button if button.label == label]
+    app = button.click().run()
+    assert not app.exception
+    return app
+
+
+def trained(store: JobStore, name: str, *, worse: bool) -> Job:
+    """A job that has trained a bundle and compared it with the one that serves."""
+    job = store.add(TRAINING, {"name": name}, by="Ada")
+    half = {"value": 0.5, "low": 0.4, "high": 0.6}
+    numbers = dict.fromkeys(("auroc", "sensitivity", "specificity", "brier"), half)
+    report: dict[str, Any] = {
+        "later": {"name": name, "sha256": load_bundle(name).sha256, "overlap": {"films": 0, "patients": 0}},
+        "earlier": {"name": "two", "sha256": "", "overlap": {"films": 3, "patients": 2}},
+        "images": 8, "patients": 4, "positives": 4, "reason": "", "worse": worse,
+        "rows": {"films": {"later": numbers, "earlier": numbers, "difference": {**numbers, "brier": None}}},
+    }  # fmt: skip
+    (job.folder / "comparison.json").write_text(json.dumps(report))
+    store.finish(job, DONE)
+    return job
+
+
+def test_who_may_be_anybody_trains_and_promotes_nothing(store: JobStore, open_app: OpenApp) -> None:
+    config.set_option("server.address", "192.0.2.1")
+    trained(store, "three", worse=False)
+    app = open_page(open_app)
+    assert "must have signed in" in app.info[0].value
+    assert not [button for button in app.button if button.label != "Language"]
+
+
+def test_whoever_opens_the_page_finds_the_job_and_how_it_was_killed(store: JobStore, open_app: OpenApp) -> None:
+    job = store.add(TRAINING, {"name": "mine"}, by="Ada")
+    (job.folder / "log.txt").write_text("Reading images\n")
+    (job.folder / PROGRESS_FILE).write_text(
+        '{"stage": "Finding the lungs", "done": 1, "total": 4, "seconds": 10.0}\n{"sta'
+    )
+    with store.locked():
+        store.begin(job, state=RUNNING, pid=os.getpid())
+        app = open_page(open_app)
+        assert [one.value for one in app.subheader] == ["Training mine"]
+        assert app.code[0].value == "Reading images"
+        assert [button.label for button in app.button if button.key] == ["Stop"]
+    told = progress(job)
+    assert told is not None
+    assert (told.stage, told.share, told.seconds_left) == ("Finding the lungs", 0.25, 30.0)
+    app = open_page(open_app)
+    assert "broke off" in app.warning[0].value
+    assert store.get(job.id).state == KILLED
+
+
+def test_a_failed_job_says_why_and_goes_on_when_asked_to(store: JobStore, open_app: OpenApp, tmp_path: Path) -> None:
+    job = store.add(TRAINING, {"name": "mine"}, by="Ada")
+    store.set_steps(job, [["inspect", str(tmp_path / "absent"), "--out", str(job.folder)]])
+    store.finish(job, FAILED, "The disk is full.")
+    app = open_page(open_app)
+    assert "The disk is full." in app.error[0].value
+    press(app, "Go on with it")
+    while (now := store.latest()) is not None and now.is_open:
+        pass
+    assert now is not None
+    assert now.state == FAILED
+    assert "absent" in now.message
+
+
+def test_a_worse_bundle_is_promoted_by_its_name_alone_and_rolled_back(store: JobStore, open_app: OpenApp) -> None:
+    trained(store, "three", worse=True)
+    app = open_page(open_app)
+    assert "was trained on 3 of these films" in app.warning[0].value
+    app.text_input[0].set_value("a try")
+    app = press(app, "Promote three")
+    assert "Type the name" in app.error[0].value
+    assert current_bundle() == "two"
+    app.text_input[1].set_value("three")
+    app = press(app, "Promote three")
+    assert "three is the current bundle now" in app.success[0].value
+    assert current_bundle() == "three"
+    change = read_history().periods[-1].change
+    assert change is not None
+    assert (change.by, change.reason) == ("local", "a try")
+    app = press(app, "Roll back to two")
+    assert "State a reason" in app.error[0].value
+    next(one for one in app.text_input if one.key == "roll_back_reason").set_value("it was worse")
+    press(app, "Roll back to two")
+    assert current_bundle() == "two"
+
+
+def test_a_better_one_needs_a_reason_and_no_name(store: JobStore, open_app: OpenApp) -> None:
+    trained(store, "three", worse=False)
+    app = open_page(open_app)
+    app = press(app, "Promote three")
+    assert "State a reason" in app.error[0].value
+    app.text_input[0].set_value("better")
+    press(app, "Promote three")
+    assert current_bundle() == "three"
+
+
+def test_only_folders_below_the_allowed_ones_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    allowed, outside = tmp_path / "allowed", tmp_path / "outside"
+    (allowed / "films").mkdir(parents=True)
+    outside.mkdir()
+    (allowed / "out").symlink_to(outside)
+    monkeypatch.setenv(FOLDERS_VARIABLE, f"{allowed}{os.pathsep}{tmp_path / 'absent'}")
+    assert offered_folders() == [str(allowed), str(allowed / "films")]
+    assert allowed_folder(str(allowed / "films")) == allowed / "films"
+    for named in (outside, allowed / "out", allowed / "films/../../outside", tmp_path / "absent", "/"):
+        with pytest.raises(FolderError):
+            allowed_folder(str(named))
+    (allowed / "films/film.png").symlink_to(outside / "secret.png")
+    with pytest.raises(FolderError, match=r"leads out of what may be read here: film\.png"):
+        allowed_folder(str(allowed / "films"))
+
+
+def test_a_job_outlives_whoever_began_it(store: JobStore, tmp_path: Path) -> None:
+    begin = (
+        "import sys; from app.jobs.retraining import launch, job_store; store = job_store(); "
+        "job = store.add('inspection', {}, by='Ada'); "
+        "launch(store, store.set_steps(job, [['inspect', sys.argv[1], '--out', sys.argv[1]]]))"
+    )
+    subprocess.run([sys.executable, "-c", begin, str(tmp_path / "absent")], check=True, timeout=60)
+    while (job := store.latest()) is None or job.is_open:
+        pass
+    assert job.state == FAILED
+    assert "absent" in job.message
