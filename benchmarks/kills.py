@@ -25,7 +25,7 @@ from typing import Any, Final
 import requests
 from rich.console import Console
 
-from app.jobs.retraining import JOBS_VARIABLE, Plan, job_store, launch, train
+from app.jobs.retraining import JOBS_VARIABLE, Plan, go_on, job_store, train
 from benchmarks.films import picture
 from benchmarks.measuring import ROOT, run_benchmark
 from benchmarks.promotions import NAMES, write_bundles
@@ -120,7 +120,7 @@ def what_became_of(job: Job) -> dict[str, int]:
     time.sleep(0.5)
     now = store.latest() or job
     if now.state == KILLED and now.message:
-        return {"said_why": 1, "went_on_when_asked": end_of(launch(store, now)) == DONE}
+        return {"said_why": 1, "went_on_when_asked": end_of(go_on(store, now)) == DONE}
     return {"went_on_by_itself": end_of(now) == DONE}
 
 

@@ -10,8 +10,8 @@ from typing import Final
 
 from models.backbones.weights import WeightsError
 from models.bundle import BundleError, bundle_roots
-from models.jobs.lock import BusyError
-from models.jobs.store import DONE, FAILED, KILLED, RUNNING, STOPPED, Job, JobError, JobStore
+from models.jobs.lock import BusyError, JobError
+from models.jobs.store import DONE, FAILED, KILLED, STOPPED, Job, JobStore
 from models.system.files import disk_sentence
 from training.data.patients import DatasetError
 from training.inspect_command import add_inspect
@@ -50,7 +50,7 @@ def _job(options: argparse.Namespace) -> int:
     job = store.get(options.number)
     try:
         with store.locked():
-            return _run(store, job)
+            return _run(store, job) if store.get(job.id).is_open else 1  # it may have been stopped before it began
     except BusyError as error:
         store.finish(job, FAILED, str(error))
         return 1
@@ -58,7 +58,7 @@ def _job(options: argparse.Namespace) -> int:
 
 def _run(store: JobStore, job: Job) -> int:
     """Do the steps; the job's row says how it ended, however it ended."""
-    store.begin(job, state=RUNNING, pid=os.getpid())
+    store.begin(job, os.getpid())
     _remove_leftovers(job)
     state, message = KILLED, _UNFORESEEN
     try:

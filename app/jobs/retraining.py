@@ -6,6 +6,7 @@ is read from its folder.
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
@@ -15,9 +16,9 @@ from typing import IO, Any, Final
 
 from app.jobs.folders import allowed_folder
 from models.bundle import Bundle, BundleError, load_bundle
-from models.jobs.store import LOG_FILE, PROGRESS_FILE, WAITING, Job, JobStore
-from models.system.archive import unpack
-from models.system.files import cache_folder
+from models.jobs.store import FAILED, LOG_FILE, PROGRESS_FILE, Job, JobStore
+from models.system.archive import ArchiveError, unpack
+from models.system.files import cache_folder, disk_sentence
 
 JOBS_VARIABLE: Final = "PNEUMOLENS_JOBS"
 """Environment variable: the folder that jobs are kept in; unset, one in `$PNEUMOLENS_CACHE`."""
@@ -87,7 +88,13 @@ def inspect_folder(store: JobStore, folder: str, *, by: str) -> Job:
 def inspect_archive(store: JobStore, archive: IO[bytes], *, by: str) -> Job:
     """Begin to look at what a ZIP archive holds; raises ArchiveError where it is refused."""
     job = store.add(INSPECTION, {}, by=by)
-    unpack(archive, job.folder / _FILMS)
+    for older in job.folder.parent.glob(f"*/{_FILMS}"):  # uploads stay no longer than until the next one
+        shutil.rmtree(older, ignore_errors=True)
+    try:
+        unpack(archive, job.folder / _FILMS)
+    except (ArchiveError, OSError) as error:
+        store.finish(job, FAILED, str(error))
+        raise
     return _begin_inspection(store, store.set_settings(job, {"folder": str(job.folder / _FILMS), "uploaded": True}))
 
 
@@ -96,7 +103,7 @@ def train(store: JobStore, plan: Plan, *, by: str) -> Job:
     job = store.add(TRAINING, asdict(plan), by=by)
     common = ["--lock", str(LOCKED_SHARE), "--progress-file", str(job.folder / PROGRESS_FILE)]
     training = ["train", plan.folder, "--name", plan.name, "--backbone", plan.backbone, "--field", plan.field]
-    training += ["--views", str(plan.views), "--seed", str(plan.seed), "--population", plan.population]
+    training += ["--views", str(plan.views), "--seed", str(plan.seed), f"--population={plan.population}"]
     training += ["--runs", str(job.folder / "run"), *(["--regroup"] if plan.merge else [])]
     training += [] if plan.search else ["--no-search"]
     comparing = ["compare", plan.name, plan.folder, "--out", str(job.folder)]
@@ -104,16 +111,27 @@ def train(store: JobStore, plan: Plan, *, by: str) -> Job:
 
 
 def launch(store: JobStore, job: Job) -> Job:
-    """Give a job its process; one that has ended goes on from what it has kept."""
-    store.begin(job, state=WAITING, pid=0)
+    """Give a job its process."""
+    store.wait(job)
     command = [sys.executable, "-m", "training", "job", str(store.folder), str(job.id)]
-    with (job.folder / LOG_FILE).open("ab") as log:
-        process = subprocess.Popen(
-            command, cwd=_ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-        )
+    try:
+        with (job.folder / LOG_FILE).open("ab") as log:
+            process = subprocess.Popen(
+                command, cwd=_ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+    except OSError as error:
+        store.finish(job, FAILED, disk_sentence(error))
+        return store.get(job.id)
     store.set_waiting_pid(job, process.pid)
     Thread(target=process.wait, name="job", daemon=True).start()  # so that nothing of it stays when it has ended
     return store.get(job.id)
+
+
+def go_on(store: JobStore, job: Job) -> Job:
+    """Begin a job anew that has ended before its time: what it has embedded is in the cache."""
+    # A bundle of its name can only be its own: it was refused where there had been one before.
+    steps = [[*step, "--overwrite"] if step[0] == "train" else list(step) for step in job.steps]
+    return launch(store, store.set_steps(job, steps))
 
 
 def progress(job: Job) -> Progress | None:

@@ -12,7 +12,7 @@ from models.bundle import check_bundle_name, list_bundles
 from models.jobs.store import Job, JobStore
 from models.system.archive import ArchiveError
 
-_MOST_MB: Final = 4096
+_MOST_MB: Final = 512  # an upload is held in memory; more belongs into a folder
 
 
 def ask_folder(store: JobStore, *, by: str) -> None:

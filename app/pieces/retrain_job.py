@@ -5,7 +5,7 @@ from typing import Final
 
 import streamlit as st
 
-from app.jobs.retraining import INSPECTION, Progress, launch, log_tail, progress
+from app.jobs.retraining import INSPECTION, Progress, go_on, log_tail, progress
 from app.language import N_, _, number
 from models.jobs.store import FAILED, STOPPED, Job, JobStore
 
@@ -90,7 +90,7 @@ def show_ended(store: JobStore, job: Job) -> None:
             icon=":material/warning:",
         )
     if job.steps and st.button(_("Go on with it"), key="go_on"):
-        launch(store, job)
+        go_on(store, job)
         st.rerun()
     show_log(job)
 

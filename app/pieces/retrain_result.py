@@ -153,7 +153,11 @@ def offer_roll_back(*, by: str) -> None:
         st.info(
             _("This app was started with the name of a bundle and keeps to it, whatever is promoted or rolled back.")
         )
-    before = read_history().before
+    try:
+        before = read_history().before
+    except OSError as error:
+        st.warning(_("The history cannot be read: {why}.", why=error.strerror), icon=":material/warning:")
+        return
     if before is None:
         st.caption(_("No bundle is on record that served before it."))
         return

@@ -8,7 +8,8 @@ from app.language import _
 from app.pieces.retrain_folder import ask_folder, ask_plan, show_inspection
 from app.pieces.retrain_job import show_ended, watch
 from app.pieces.retrain_result import offer_roll_back, show_result
-from models.jobs.store import DONE, JobError, JobStore
+from models.jobs.lock import JobError
+from models.jobs.store import DONE, JobStore
 
 
 def main() -> None:

@@ -11,8 +11,15 @@ from typing import Final
 _WAIT_SECONDS: Final = 5.0  # longer than anybody looks at the lock
 
 
-class BusyError(Exception):
+class JobError(Exception):
+    """A job that cannot be begun, or whose state cannot be read or written. The message says why and what to do."""
+
+
+class BusyError(JobError):
     """Raised where another job is running."""
+
+    def __init__(self) -> None:
+        super().__init__("Another job is running. Wait for its end, or stop it first.")
 
 
 @contextmanager
@@ -22,7 +29,7 @@ def held_lock(file: Path) -> Iterator[None]:
         deadline = time.monotonic() + _WAIT_SECONDS
         while not _try(lock.fileno(), fcntl.LOCK_EX):
             if time.monotonic() > deadline:
-                raise BusyError("Another job is running. Wait for its end, or stop it first.")
+                raise BusyError
             time.sleep(0.05)
         lock.truncate(0)
         lock.write(str(os.getpid()))

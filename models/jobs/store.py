@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from models.jobs.lock import held_lock, lock_holder
+from models.jobs.lock import BusyError, JobError, held_lock, lock_holder
 
 WAITING, RUNNING, DONE = "waiting", "running", "done"
 FAILED, STOPPED, KILLED = "failed", "stopped", "killed"
@@ -28,10 +28,6 @@ CREATE TABLE IF NOT EXISTS jobs (
 _WAIT_SECONDS: Final = 10.0
 
 
-class JobError(Exception):
-    """The jobs on disk cannot be read or written. The message says why and what to do."""
-
-
 @dataclass(frozen=True)
 class Job:
     """One job.
@@ -44,7 +40,7 @@ class Job:
         by: who began it.
         state: "waiting", "running", "done", "failed", "stopped" or "killed".
         message: why it is not done, a sentence; empty where it is, or runs.
-        pid: of its process; 0 before there is one.
+        pid: of its process; before there is one, of the process that begins it.
         created, ended: ISO 8601, UTC; the second is empty until it has ended.
         folder: what it writes lies there.
     """
@@ -82,9 +78,10 @@ class JobStore:
             connection.execute(_TABLE)
 
     def add(self, kind: str, settings: Mapping[str, Any], *, by: str) -> Job:
-        """A new job that waits, without steps yet, as these name its folder."""
+        """A new job that waits, without steps yet, as these name its folder; raises BusyError where another one is open."""
         with self._connected() as connection:
-            row = (kind, "[]", json.dumps(dict(settings)), by, WAITING, "", 0, _now(), "")
+            _refuse_second(connection)
+            row = (kind, "[]", json.dumps(dict(settings)), by, WAITING, "", os.getpid(), _now(), "")
             added = connection.execute(f"INSERT INTO jobs VALUES (NULL{', ?' * len(row)})", row)  # noqa: S608
         job = self.get(int(added.lastrowid or 0))
         job.folder.mkdir(mode=0o700, exist_ok=True)
@@ -113,13 +110,22 @@ class JobStore:
         return self.get(job.id)
 
     def set_waiting_pid(self, job: Job, pid: int) -> None:
-        """It waits for this process to begin; nothing is changed where that has begun already."""
+        """It waits for this process to say that it has begun; nothing is changed where it has."""
         with self._connected() as connection:
             connection.execute("UPDATE jobs SET pid = ? WHERE id = ? AND state = ?", (pid, job.id, WAITING))
 
-    def begin(self, job: Job, *, state: str, pid: int) -> None:
-        """It waits for, or has, a process."""
-        self._update(job, state=state, pid=pid, message="", ended="")
+    def wait(self, job: Job) -> None:
+        """It waits for a process, which this one is about to begin; raises BusyError where another job is open."""
+        with self._connected() as connection:
+            _refuse_second(connection, job.id)
+            connection.execute(
+                "UPDATE jobs SET state = ?, pid = ?, message = '', ended = '' WHERE id = ?",
+                (WAITING, os.getpid(), job.id),
+            )
+
+    def begin(self, job: Job, pid: int) -> None:
+        """It is run by a process."""
+        self._update(job, state=RUNNING, pid=pid, message="", ended="")
 
     def finish(self, job: Job, state: str, message: str = "") -> None:
         """It has ended."""
@@ -137,10 +143,12 @@ class JobStore:
         return lock_holder(self._lock) is not None
 
     def stop(self, job: Job, *, at_once: bool = False) -> None:
-        """Ask its process to end, which it does in good order; or end it `at_once`. Nothing happens where it is gone."""
+        """Ask its process to end, which it does in good order; or end it `at_once`. One that waits does not begin."""
         if lock_holder(self._lock) == job.pid:
             with suppress(ProcessLookupError):
                 os.kill(job.pid, signal.SIGKILL if at_once else signal.SIGTERM)
+        elif job.state == WAITING:
+            self.finish(job, STOPPED)
 
     @property
     def _lock(self) -> Path:
@@ -185,9 +193,14 @@ class JobStore:
             ) from error
 
 
+def _refuse_second(connection: sqlite3.Connection, number: int = 0) -> None:
+    """Raise BusyError where a job other than this one is open, in a transaction that no other process can come between."""
+    connection.execute("BEGIN IMMEDIATE")
+    if connection.execute("SELECT 1 FROM jobs WHERE state IN (?, ?) AND id != ?", (*OPEN, number)).fetchone():
+        raise BusyError
+
+
 def _lives(pid: int) -> bool:
-    if not pid:
-        return True  # whoever adds it is about to give it one
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

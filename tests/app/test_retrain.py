@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 from app.jobs.folders import FOLDERS_VARIABLE, FolderError, allowed_folder, offered_folders
 from app.jobs.retraining import JOBS_VARIABLE, PROGRESS_FILE, TRAINING, job_store, progress
 from models.bundle import current_bundle, load_bundle
-from models.jobs.store import DONE, FAILED, KILLED, RUNNING, Job, JobStore
+from models.jobs.store import DONE, FAILED, KILLED, Job, JobStore
 from models.registry.served import read_history
 
 OpenApp = Callable[[], AppTest]
@@ -75,7 +75,7 @@ def test_whoever_opens_the_page_finds_the_job_and_how_it_was_killed(store: JobSt
         '{"stage": "Finding the lungs", "done": 1, "total": 4, "seconds": 10.0}\n{"sta'
     )
     with store.locked():
-        store.begin(job, state=RUNNING, pid=os.getpid())
+        store.begin(job, os.getpid())
         app = open_page(open_app)
         assert [one.value for one in app.subheader] == ["Training mine"]
         assert app.code[0].value == "Reading images"

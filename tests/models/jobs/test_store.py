@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from models.jobs.lock import BusyError, held_lock
-from models.jobs.store import DONE, FAILED, KILLED, RUNNING, WAITING, Job, JobError, JobStore
+from models.jobs.store import DONE, FAILED, KILLED, RUNNING, STOPPED, WAITING, Job, JobError, JobStore
 
 RUN = """
 import os, sys, time
@@ -22,7 +22,7 @@ from models.jobs.store import RUNNING, JobStore
 store = JobStore(Path(sys.argv[1]))
 job = store.get(int(sys.argv[2]))
 with store.locked():
-    store.begin(job, state=RUNNING, pid=os.getpid())
+    store.begin(job, os.getpid())
     time.sleep(60)
 """
 
@@ -75,13 +75,25 @@ def test_two_never_run_at_once(store: JobStore, monkeypatch: pytest.MonkeyPatch)
     assert not store.is_busy
 
 
+def test_a_second_job_is_not_even_added(store: JobStore) -> None:
+    first = store.add("training", {}, by="Ada")
+    with pytest.raises(BusyError):
+        store.add("training", {}, by="Bob")
+    store.stop(first)
+    second = store.add("training", {}, by="Bob")
+    assert store.get(first.id).state == STOPPED
+    with pytest.raises(BusyError):
+        store.wait(first)
+    store.wait(second)
+
+
 def test_who_looks_at_the_lock_keeps_nobody_out(store: JobStore) -> None:
     job = store.add("training", {}, by="Ada")
     with multiprocessing.get_context("spawn").Pool(1) as looking:
         looked = looking.apply_async(look_often, (str(store.folder),))
         for _ in range(50):
             with held_lock(store.folder / "lock"):
-                store.begin(job, state=DONE, pid=0)
+                store.set_waiting_pid(job, 1)
         assert looked.get(30)
 
 
@@ -120,11 +132,12 @@ def test_a_job_whose_process_went_before_it_began_is_told_so(store: JobStore) ->
 def test_only_the_process_that_holds_the_lock_is_stopped(store: JobStore) -> None:
     job = store.add("training", {}, by="Ada")
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as bystander:
-        store.begin(job, state=RUNNING, pid=bystander.pid)  # its number was given to another process
+        store.begin(job, bystander.pid)  # its number was given to another process
         store.stop(store.get(job.id), at_once=True)
         time.sleep(0.1)
         assert bystander.poll() is None
         bystander.kill()
+    store.finish(job, DONE)
     other = store.add("training", {}, by="Ada")
     with running(store, other) as process:
         store.stop(store.get(other.id))
