@@ -1,5 +1,6 @@
 """On the Retrain page: the new bundle beside the one that serves, promoted or rolled back."""
 
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ from app.session import serving
 from models.backbones.weights import WeightsError
 from models.bundle import BundleError
 from models.jobs.store import Job
-from models.registry.history import RegistryError
+from models.registry.history import Change, RegistryError
 from models.registry.served import read_history
 from models.registry.tables import short_digest
 
@@ -27,6 +28,7 @@ _METRICS: Final = {
     ("alone", "auroc"): N_("AUROC, surroundings alone (0.5: nothing is read there)"),
 }
 _DONE: Final = "registry_said"
+_PATIENCE, _POLL_SECONDS = 60.0, 0.1
 
 
 def show_result(job: Job, *, by: str) -> None:
@@ -167,7 +169,17 @@ def offer_roll_back(*, by: str) -> None:
             _change(reason, lambda: roll_back(reason=reason, by=by))
 
 
-def _change(reason: str, step: Callable[[], Any]) -> None:
+def _wait_until_served(change: Change | None) -> None:
+    """Let the server take what was changed, so that the page shows it at once; a slow one takes it later."""
+    deadline = time.monotonic() + _PATIENCE
+    while change and not serving().fixed and time.monotonic() < deadline:
+        now = serving().now
+        if now.warning or now.bundle.bundle.sha256 == change.bundle.sha256:
+            return
+        time.sleep(_POLL_SECONDS)
+
+
+def _change(reason: str, step: Callable[[], Change | None]) -> None:
     """Do it, and say what came of it."""
     if not reason.strip():
         st.error(_("State a reason: it stays in the history."))
@@ -175,6 +187,7 @@ def _change(reason: str, step: Callable[[], Any]) -> None:
     try:
         with st.spinner(_("Loading and trying the bundle …")):
             change = step()
+            _wait_until_served(change)
     except (BundleError, WeightsError, RegistryError, ValueError, OSError) as error:
         st.error(str(error))
         return

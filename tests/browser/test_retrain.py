@@ -62,7 +62,7 @@ def go_to(page: Page, title: str) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_retrain_come_back_promote_predict_and_roll_back(
-    open_page: OpenPage, retraining: Server, language: str
+    retraining: Server, open_page: OpenPage, language: str
 ) -> None:
     with speaking(language):
         page = enter(open_page, retraining, language)
