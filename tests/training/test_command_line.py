@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from models.bundle import BUNDLES_VARIABLE
+from tests.training.conftest import Workshop
 from tests.training.films import write_film, write_published
 
 ROOT = Path(__file__).parents[2]
@@ -204,3 +205,15 @@ def test_a_head_is_fitted_without_tensorflow(tmp_path: Path, good: Path) -> None
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "bundles/new/MODEL_CARD.md").is_file()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_no_bundle_can_be_written_to_is_told_before_anything_is_embedded(
+    films: Path, tmp_path: Path
+) -> None:
+    workshop = Workshop(tmp_path)
+    workshop.bundles.mkdir(mode=0o500)
+    ran = workshop.train(films, "never")
+    assert ran.status == 2
+    assert f"{workshop.bundles} cannot be written" in ran.err
+    assert not workshop.cache.exists()

@@ -1,11 +1,13 @@
 """The first steps of a command: everything that can be refused before TensorFlow is loaded."""
 
+import errno
+import os
 from pathlib import Path
 from typing import Final
 
 from rich.console import Console
 
-from models.bundle import Bundle, refuse_existing
+from models.bundle import Bundle, bundle_roots, refuse_existing
 from models.system.progress import progress_bar
 from training.config import RunConfig
 from training.data.fingerprints import Prints
@@ -23,12 +25,20 @@ def read_folder(config: RunConfig, console: Console) -> Manifest:
         BundleError, DatasetError, ValueError, OSError: with a sentence that says what to do.
     """
     refuse_existing(config.name, overwrite=config.overwrite)
+    _require_writable(bundle_roots()[0])
     read_notes(config)
     manifest = read_films(config.data, config.patient_regex, config.patients_csv, config.cache, console)
     manifest = lock_patients(manifest, config.lock)
     choose_positive(config, manifest)
     manifest.write_csv(config.run_folder / "manifest.csv")
     return manifest
+
+
+def _require_writable(folder: Path) -> None:
+    """Raise a PermissionError where no bundle could be written, which would be found out only at the end."""
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not os.access(there, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(there))
 
 
 def read_folder_for(
