@@ -28,6 +28,8 @@ _METRICS: Final = {
     ("alone", "auroc"): N_("AUROC, surroundings alone (0.5: nothing is read there)"),
 }
 _DONE: Final = "registry_said"
+_FEW_PATIENTS: Final = 60
+_PLOT_WIDTH: Final = 720
 _PATIENCE, _POLL_SECONDS = 60.0, 0.1
 
 
@@ -70,8 +72,10 @@ def _show_comparison(job: Job, report: Any) -> None:
         )
         _show_overlap(earlier)
         st.table([_row(report, *key) for key in _METRICS if key[0] in report["rows"]], hide_index=True)
+        if report["patients"] < _FEW_PATIENTS:
+            st.caption(_("Of so few patients, a difference says little."))
         if plot := picture(job, "comparison.png"):
-            st.image(plot, alt=_("Both bundles' numbers with their intervals"), width="stretch")
+            st.image(plot, alt=_("Both bundles' numbers with their intervals"), width=_PLOT_WIDTH)
 
 
 def _show_overlap(earlier: Any) -> None:
@@ -108,7 +112,7 @@ def _row(report: Any, shown: str, metric: str) -> dict[str, str]:
 def _estimate(found: Any) -> str:
     if found is None:
         return _("not assessable")
-    value, low, high = (number(found[end], 3) for end in ("value", "low", "high"))
+    value, low, high = (number(round(found[end], 3) + 0.0, 3) for end in ("value", "low", "high"))
     return _("{value} ({low} to {high})", value=value, low=low, high=high)
 
 

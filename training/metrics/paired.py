@@ -1,13 +1,13 @@
 """How much better one model is than another on the same images: paired differences with intervals over patients."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from training.metrics.bootstrap import DRAWS, BoolArray, FloatArray, Metrics, bootstrap
+from training.metrics.bootstrap import CONFIDENCE, DRAWS, BoolArray, Estimate, FloatArray, Metrics, bootstrap
 from training.metrics.classification import binary_arrays
 from training.metrics.weighted import Ranking, area_under_roc, ratio
 
@@ -50,10 +50,24 @@ def paired_metrics(
             **{f"difference {name}": after[name] - before[name] for name in after},
         }
 
-    found = bootstrap(statistics, patients, draws=draws, seed=seed)
+    shares = {"sensitivity": truth, "specificity": ~truth}
+    proportions = {f"{kind} {name}": about for kind in ("later", "earlier") for name, about in shares.items()}
+    found = bootstrap(statistics, patients, proportions=proportions, draws=draws, seed=seed)
+    for name, about in shares.items():
+        count = len({patient for patient, counts in zip(patients, about.tolist(), strict=True) if counts})
+        found[f"difference {name}"] = _widened(found[f"difference {name}"], count)
     return {
         kind: {name: found[f"{kind} {name}"] for name in DIFFERENCES} for kind in ("later", "earlier", "difference")
     }
+
+
+def _widened(difference: Estimate | None, patients: int) -> Estimate | None:
+    """Where no draw differs, as the two agree on all patients, what that many patients leave open (Clopper & Pearson 1934)."""
+    if difference is None or difference.low < difference.high:
+        return difference
+    open_ = 1 - ((1 - CONFIDENCE) / 2) ** (1 / patients)
+    low, high = max(-1.0, difference.value - open_), min(1.0, difference.value + open_)
+    return replace(difference, low=low, high=high)
 
 
 class _Statistics:
