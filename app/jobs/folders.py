@@ -4,10 +4,8 @@ import os
 from pathlib import Path
 from typing import Final
 
+from app.batch.places import FOLDERS_VARIABLE, allowed_folders
 from models.system.sentence import Sentence
-
-FOLDERS_VARIABLE: Final = "PNEUMOLENS_FOLDERS"
-"""Environment variable: the folders of the server that pages may read, with all below them, separated as in PATH; unset, none."""
 
 _MOST: Final = 200
 
@@ -22,12 +20,6 @@ class FolderError(Exception):
     def __init__(self, sentence: Sentence) -> None:
         super().__init__(sentence)
         self.sentence = sentence
-
-
-def allowed_folders() -> list[Path]:
-    """The folders that pages may read, as they really lie; those that are not there are left out."""
-    named = os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep)
-    return [Path(one).resolve() for one in named if one and Path(one).is_dir()]
 
 
 def offered_folders() -> list[str]:

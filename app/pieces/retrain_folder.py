@@ -5,7 +5,8 @@ from typing import Any, Final
 
 import streamlit as st
 
-from app.jobs.folders import FOLDERS_VARIABLE, FolderError, offered_folders
+from app.batch.places import FOLDERS_VARIABLE
+from app.jobs.folders import FolderError, offered_folders
 from app.jobs.retraining import BACKBONES, LOCKED_SHARE, Plan, inspect_archive, inspect_folder, picture, train
 from app.language import _, number, percentage
 from models.bundle import check_bundle_name, list_bundles

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from app.jobs.folders import FOLDERS_VARIABLE
+from app.batch.places import FOLDERS_VARIABLE
 from app.jobs.retraining import JOBS_VARIABLE
 from app.language import _, speaking
 from benchmarks.films import picture
