@@ -27,6 +27,7 @@ BUNDLE_FILES = {
     "decision_curve.png",
     "gate.npz",
     "group.npz",
+    "learnt_from.npz",
     "head.weights.h5",
     "histogram.png",
     "learning_curves.png",
