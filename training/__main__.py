@@ -7,6 +7,7 @@
     python -m training lungs FILMS MASKS
     python -m training download kaggle --to chest_xray
     python -m training import --csv labels.csv --images DIR --to FOLDER
+    python -m training prune
 
 FOLDER holds a folder per class (NORMAL/, PNEUMONIA/, or any names), or train/, val/ and test/ with these in them. Images of
 one patient never stand on both sides of a split. Research and education only: never a diagnosis.
@@ -35,6 +36,7 @@ from training.intake.import_command import add_import
 from training.job_command import add_job
 from training.judging_commands import add_compare, add_evaluate, add_stress
 from training.lungs.command import add_lungs
+from training.prune_command import add_prune
 from training.train_command import add_train
 
 OK, NO_DEVICE, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -104,6 +106,7 @@ def build_parser() -> argparse.ArgumentParser:
         ("import", "make a folder to train on of a published label file, or of any table", add_import),
         ("lungs", "fit the lung finder on films whose lungs people have drawn", add_lungs),
         ("digits", "train the small residual network on handwritten digits", add_digits),
+        ("prune", "remove from the cache what was computed of films that are gone", add_prune),
     ):
         add(commands.add_parser(name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter))
     return parser

@@ -140,7 +140,8 @@ def _group(
     """The sample that groups of films are held against; distances and probabilities are in the order of the splits."""
     order = np.concatenate([held_out for _, held_out in splits])
     probabilities = judged.probabilities[:, -1] if judged.positive is None else judged.positive_probability
-    return group_reference(embedded.pooled("mean")[order, 0], distances, probabilities, judged.patients, seed=seed)
+    means = embedded.pooled("mean")[order, 0].astype(np.float32, copy=False)
+    return group_reference(means, distances, probabilities, judged.patients, seed=seed)
 
 
 def _log_losses(config: RunConfig, kept: FittedHead) -> None:

@@ -97,7 +97,7 @@ class Workshop:
 
     def shards(self) -> dict[str, int]:
         """The files of embeddings, and when each was written."""
-        return {path.name: path.stat().st_mtime_ns for path in self.cache.rglob("*.npz")}
+        return {path.name: path.stat().st_mtime_ns for path in self.cache.rglob("*-*/*.parquet")}
 
 
 @dataclass(frozen=True)

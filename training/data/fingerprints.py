@@ -3,13 +3,18 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
+
+import pyarrow as pa
 
 from models.films.radiograph import read_radiograph
-from models.system.files import write_atomically
+from models.system.tables import read_table, write_table
 from training.data.perceptual_hash import perceptual_hash, pixels_sha256
+
+PRINTS_FILE: Final = "prints.parquet"
+"""Of a cache."""
 
 # Raised when files are decoded or hashed in another way, so that what was told before is not believed.
 _VERSION: Final = 1
@@ -24,6 +29,10 @@ class Print:
     facts: Mapping[str, str]
 
 
+_COLUMNS: Final = tuple(field.name for field in fields(Print))
+_TABLE: Final = pa.schema(dict.fromkeys(("sha256", *_COLUMNS), pa.string()))
+
+
 class Prints:
     """The prints of films, in a file where they are kept; without a file, of this run alone.
 
@@ -32,13 +41,14 @@ class Prints:
 
     def __init__(self, file: Path | None = None) -> None:
         self._file = file
-        self._known = _read(file) if file else {}
+        self._known = read_prints(file) if file else {}
         self._new: dict[str, Print] = {}
 
-    def find(self, content: bytes) -> tuple[str, Print | None]:
-        """The SHA-256 of a file's bytes; and its print, where it is known."""
-        sha256 = hashlib.sha256(content).hexdigest()
-        return sha256, self._known.get(sha256)
+    def find(self, sha256: str) -> Print | None:
+        """The print of a film by the SHA-256 of its file's bytes, where it is known."""
+        if (row := self._known.get(sha256)) is None:
+            return None
+        return Print(row[0], row[1], json.loads(row[2]))
 
     def make(self, content: bytes, sha256: str) -> Print:
         """Decode a film that is not known yet.
@@ -56,16 +66,29 @@ class Prints:
         """Keep what is new; a run that saves at the same time may take its place, and is then repeated."""
         if self._file is None or not self._new:
             return
-        prints = {sha256: asdict(one) for sha256, one in {**_read(self._file), **self._known, **self._new}.items()}
-        write_atomically(self._file, json.dumps({"version": _VERSION, "prints": prints}))
+        new = {sha256: (*astuple(one)[:2], json.dumps(dict(one.facts))) for sha256, one in self._new.items()}
+        write_prints(self._file, {**read_prints(self._file), **self._known, **new})
 
 
-def _read(file: Path) -> dict[str, Print]:
+Row = tuple[str, str, str]
+"""A print as it is kept: `(pixels_sha256, perceptual_hash, facts in JSON)`."""
+
+
+def write_prints(file: Path, rows: Mapping[str, Row]) -> None:
+    """Write the prints of films, by the digests of their files, whole or not at all."""
+    columns = zip(*rows.values(), strict=True) if rows else [()] * len(_COLUMNS)
+    kept = {"sha256": list(rows), **dict(zip(_COLUMNS, columns, strict=True))}
+    write_table(file, pa.Table.from_pydict(kept, _TABLE), version=_VERSION)
+
+
+def read_prints(file: Path) -> dict[str, Row]:
     """What a file of prints holds; nothing where it is missing, damaged or of another version."""
-    try:
-        content: Any = json.loads(file.read_text(encoding="utf-8"))
-        if content["version"] != _VERSION:
-            return {}
-        return {sha256: Print(**one) for sha256, one in content["prints"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    if (table := read_table(file, _TABLE, version=_VERSION)) is None:
         return {}
+    rows = zip(*(table[name].to_pylist() for name in _COLUMNS), strict=True)
+    return dict(zip(table["sha256"].to_pylist(), rows, strict=True))
+
+
+def sha256_of(content: bytes) -> str:
+    """The digest by which films are known."""
+    return hashlib.sha256(content).hexdigest()

@@ -10,7 +10,6 @@ from rich.console import Console
 from models.bundle import Bundle, bundle_roots, refuse_existing
 from models.system.progress import progress_bar
 from training.config import RunConfig
-from training.data.fingerprints import Prints
 from training.data.locked import lock_patients
 from training.data.manifest import Manifest, read_manifest
 from training.data.patients import DatasetError
@@ -82,9 +81,8 @@ def read_films(
 ) -> Manifest:
     """Read the films of a folder and say what was found; see `training.data.manifest.read_manifest`."""
     with progress_bar(console, "Reading images") as advance:
-        prints = Prints(cache / "prints.json")
         manifest = read_manifest(
-            data, patient_regex=patient_regex, patients_csv=patients_csv, prints=prints, progress=advance
+            data, patient_regex=patient_regex, patients_csv=patients_csv, cache=cache, progress=advance
         )
     if manifest.root != data:
         console.print(f"The class folders lie in {manifest.root}.", markup=False, soft_wrap=True)

@@ -19,7 +19,8 @@ from models.films.radiograph import read_bytes
 from models.films.refusal import Refusal, attempt
 from models.system.files import atomic_path
 from training.data.find_data_set import find_data_set
-from training.data.fingerprints import Print, Prints
+from training.data.fingerprints import PRINTS_FILE, Print, Prints, sha256_of
+from training.data.known_files import KnownFiles
 from training.data.listing import SPLITS, Candidate, LeftOut, is_image_name
 from training.data.patients import DatasetError, name_patients, names_patients, shortened
 
@@ -116,7 +117,7 @@ def read_manifest(
     *,
     patient_regex: str | None = None,
     patients_csv: Path | None = None,
-    prints: Prints | None = None,
+    cache: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Manifest:
     """Read a folder of radiographs. What can be told from names alone is checked before any file is opened.
@@ -128,7 +129,8 @@ def read_manifest(
             `patient`. Without either, such a table `manifest.csv` in `root` is read; without it, the published names of this
             data are known; a file of an unknown patient is treated as a patient of its own, together with byte-identical
             copies of it.
-        prints: what is known of films from earlier runs, and is kept for later ones; they are not decoded again.
+        cache: where is kept what was told by files and films: those that did not change are not read, and those that are known
+            not decoded, again.
         progress: called in order with (files read, files in all).
 
     Returns:
@@ -143,16 +145,17 @@ def read_manifest(
         patients_csv = root / OWN_TABLE
     names = name_patients(files, patient_regex=patient_regex, patients_csv=patients_csv)
     names.require([file for file in files if is_image_name(file)])
-    prints = prints or Prints()
+    prints, known = Prints(cache / PRINTS_FILE if cache else None), KnownFiles(cache, root)
     entries: list[Entry] = []
     set_aside: list[SetAside] = []
-    for number, result in enumerate(_read_all(root, candidates, names.patients, prints), start=1):
+    for number, result in enumerate(_read_all(root, candidates, names.patients, prints, known), start=1):
         if isinstance(result, SetAside):
             set_aside.append(result)
         else:
             entries.append(result)
         if progress is not None:
             progress(number, len(files))
+    known.save()
     prints.save()
     _require_entries(candidates, entries, set_aside)
     kept = [entry.path for entry in entries]
@@ -161,9 +164,9 @@ def read_manifest(
 
 
 def _read_all(
-    root: Path, candidates: Sequence[Candidate], patients: Mapping[Path, str], prints: Prints
+    root: Path, candidates: Sequence[Candidate], patients: Mapping[Path, str], prints: Prints, known: KnownFiles
 ) -> Iterator[Entry | SetAside]:
-    """Read each file once, in order, and decode on all cores what is not known yet; no pixels are kept.
+    """Read each file that changed once, in order, and decode on all cores what is not known yet; no pixels are kept.
 
     What is known is told by this thread: to hand a small file over takes longer than to read it.
     """
@@ -175,10 +178,15 @@ def _read_all(
         return _entry(candidate, sha256, seen, patients)
 
     def begun(candidate: Candidate) -> Entry | SetAside | Future[Entry | SetAside]:
+        stamp = known.stamp(candidate.path)
+        if (sha256 := known.find(candidate.path, stamp)) and (seen := prints.find(sha256)):
+            return _entry(candidate, sha256, seen, patients)
         content = attempt(lambda: read_bytes(root / candidate.path))
         if isinstance(content, Refusal):
             return SetAside(candidate.path, content.code, content.sentence)
-        sha256, seen = prints.find(content)
+        sha256 = sha256_of(content)
+        known.note(candidate.path, stamp, sha256)
+        seen = prints.find(sha256)
         return _entry(candidate, sha256, seen, patients) if seen else pool.submit(decoded, candidate, content, sha256)
 
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:

@@ -1,34 +1,35 @@
 """Embeddings on disk, by content: what was embedded once is never embedded again."""
 
 import hashlib
-import uuid
-import zipfile
-import zlib
-from collections.abc import Iterable, Iterator, Mapping
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from models.backbones.pooling import POOLED
 from models.backbones.table import Backbone
 from models.engines.engine import Engine
-from models.system.files import atomic_path
+from models.system.files import write_atomically
+from models.system.tables import DAMAGE
 
 # Raised when what happens to pixels before the backbone, or to maps behind it, changes, so that older embeddings are not
 # taken for new ones.
 _PREPROCESSING_VERSION: Final = 3
 
-# What Python's reader of archives raises on damaged ones; RuntimeError, where a bit says "encrypted" or "newer version".
-_DAMAGE: Final = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+_SHARDS: Final = "[!.]*.parquet"
 
 
 class ArrayCache:
     """Arrays of one shape by the content of their film.
 
-    The folder holds shards that are written once and never changed; a run that is killed loses only what it had not yet
-    written, and several runs may write at the same time.
+    The folder holds Parquet files that are written once and never changed; a run that is killed loses only what it had not
+    yet written, and several runs may write at the same time. A file has the columns `key` and `array`, float32 as bytes, and
+    is named by the digest of its content: whatever is damaged counts as not there.
     """
 
     def __init__(self, folder: Path, name: str, basis: str, shape: tuple[int, ...]) -> None:
@@ -37,22 +38,34 @@ class ArrayCache:
         self._shape = shape
 
     def read(self, wanted: Iterable[str]) -> Iterator[tuple[str, NDArray[np.float32]]]:
-        """Yield keys that are there, each once, with their embeddings; a damaged shard counts as not there."""
-        missing = set(wanted)
-        for shard in sorted(self._folder.glob("[!.]*.npz")):
-            if not missing:
-                break
-            for key, embedding in _read_shard(shard, self._shape).items():
-                if key in missing:
-                    missing.remove(key)
-                    yield key, embedding
+        """Yield keys that are there, each once, with their embeddings."""
+        missing, seen = set(wanted), set[Path]()
+        # Listed again until nothing is new: a shard may have been replaced by one without what nobody names.
+        while missing and (shards := sorted(set(self._folder.glob(_SHARDS)) - seen)):
+            seen.update(shards)
+            for shard in shards:
+                if not missing.isdisjoint(shard_keys(shard)):
+                    for key, embedding in self._read_shard(shard):
+                        if key in missing:
+                            missing.remove(key)
+                            yield key, embedding
 
     def write(self, embeddings: Mapping[str, NDArray[np.float32]]) -> None:
         """Add a shard."""
         if not embeddings:
             return
-        with atomic_path(self._folder / f"{uuid.uuid4().hex}.npz") as temporary:
-            np.savez(temporary, keys=np.array(list(embeddings)), embeddings=np.stack(list(embeddings.values())))
+        arrays = np.stack(list(embeddings.values())).astype(np.float32, copy=False)
+        form = pa.binary(arrays[0].nbytes)
+        column = pa.FixedSizeBinaryArray.from_buffers(form, len(arrays), [None, pa.py_buffer(arrays)])
+        _write_shard(self._folder, pa.table({"key": list(embeddings), "array": column}))
+
+    def _read_shard(self, path: Path) -> Iterator[tuple[str, NDArray[np.float32]]]:
+        table = _whole_shard(path)
+        if table is None or table.schema.field("array").type != pa.binary(4 * int(np.prod(self._shape))):
+            return
+        column = table["array"].combine_chunks()
+        arrays = np.frombuffer(column.buffers()[1], np.float32).reshape(len(column), *self._shape)
+        yield from zip(table["key"].to_pylist(), arrays, strict=True)
 
 
 class EmbeddingCache(ArrayCache):
@@ -70,13 +83,49 @@ class EmbeddingCache(ArrayCache):
         return cls(folder, engine.backbone, engine.weights.sha256, engine.precision, field)
 
 
-def _read_shard(path: Path, shape: tuple[int, ...]) -> dict[str, NDArray[np.float32]]:
+def shard_keys(path: Path) -> list[str]:
+    """The keys in a shard, without its arrays; none where it cannot be read."""
     try:
-        # Opened here, since NumPy leaves its own file open where it is no archive.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            keys, embeddings = arrays["keys"], arrays["embeddings"]
-    except _DAMAGE:
-        return {}
-    if embeddings.shape != (len(keys), *shape):
-        return {}
-    return dict(zip(keys.tolist(), embeddings, strict=True))
+        with pq.ParquetFile(path) as file:
+            return list(file.read(columns=["key"], use_threads=False)["key"].to_pylist())
+    except DAMAGE:
+        return []
+
+
+def drop_keys(path: Path, dead: Callable[[str], bool]) -> int:
+    """Put a shard without some keys in place of one, which stays where all are alive; return how many are gone.
+
+    Whoever reads meanwhile finds what stays in the one or in the other. A damaged shard is removed.
+    """
+    table = _whole_shard(path)
+    if table is None:
+        path.unlink(missing_ok=True)
+        return 0
+    alive = [not dead(key) for key in table["key"].to_pylist()]
+    if not all(alive):
+        if any(alive):
+            _write_shard(path.parent, table.filter(pa.array(alive)))
+        path.unlink()
+    return len(alive) - sum(alive)
+
+
+def _write_shard(folder: Path, table: pa.Table) -> None:
+    stream = io.BytesIO()
+    pq.write_table(table, stream, compression="none", use_dictionary=False, write_statistics=False)
+    content = stream.getvalue()
+    write_atomically(folder / f"{_name(content)}.parquet", content)
+
+
+def _whole_shard(path: Path) -> pa.Table | None:
+    """A shard's table; None where its content is not what was written."""
+    try:
+        content = path.read_bytes()
+        if _name(content) != path.stem:
+            return None
+        return pq.read_table(pa.BufferReader(content), use_threads=False)
+    except DAMAGE:
+        return None
+
+
+def _name(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:32]

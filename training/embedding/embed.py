@@ -1,11 +1,12 @@
 """The one pass through the backbone: every image, plain and in its augmented views, becomes an embedding."""
 
+import math
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from training.data.manifest import Entry
 from training.embedding.cache import EmbeddingCache
 from training.embedding.canvas import Canvases
 from training.embedding.folder_lungs import FolderLungs, film_of
-from training.embedding.views import Film, View, Views, batched, film_views
+from training.embedding.views import Film, View, Views, batched, film_views, view_name
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
@@ -29,6 +30,9 @@ ViewOfFilm = tuple[str, View]
 _VIEWS_PER_BATCH: Final = 32
 _BATCHES_AHEAD: Final = 3
 _VIEWS_PER_SHARD: Final = 512  # what a killed run loses at most: some ten seconds of work
+
+LARGE: Final = 4 << 30
+"""Bytes from which on embeddings are held in memory in half precision; it rounds four times as finely as bfloat16."""
 
 
 def embed(
@@ -47,7 +51,7 @@ def embed(
     """Embed every image: `(images, 1 + views, 3, d)`, the plain film first; what is pooled of each map.
 
     What the cache has is not computed again. `mean_only` leaves out all but the means, `(…, 1, d)`, which takes a third of the
-    memory. `progress` is called with the views done and the views to do.
+    memory; more than `LARGE` bytes are held as float16. `progress` is called with the views done and the views to do.
 
     Args:
         views: how many augmented views besides the plain film; or which views.
@@ -57,16 +61,17 @@ def embed(
         FailedFilmsError: at the end of the pass, where it failed on some films; the cache then has the others.
     """
     wanted: Sequence[View] = range(views + 1) if isinstance(views, int) else views
-    row_of = {sha256: row for row, sha256 in enumerate(dict.fromkeys(entry.sha256 for entry in entries))}
     films = _films(root, entries, lungs, wanted, augmentation, seed)
     keys = _keys(films, wanted, augmentation, seed)
-    poolings = 1 if mean_only else len(POOLED)
-    found = np.empty((len(row_of), len(wanted), poolings, engine.backbone.embedding_size), dtype=np.float32)
+    found = _room(len(entries), len(wanted), 1 if mean_only else len(POOLED), engine.backbone.embedding_size)
+    rows: dict[str, list[int]] = {}
+    for row, entry in enumerate(entries):
+        rows.setdefault(entry.sha256, []).append(row)
     place_of = {view: place for place, view in enumerate(wanted)}
-    places = {key: (row_of[sha256], place_of[view]) for (sha256, view), key in keys.items()}
+    places = {key: (rows[sha256], place_of[view]) for (sha256, view), key in keys.items()}
     missing = set(places)
     for key, embedding in cache.read(places):
-        found[places[key]] = embedding[:poolings]
+        found[places[key]] = embedding[: found.shape[2]]
         missing.discard(key)
     work = [
         (film, left)
@@ -76,11 +81,15 @@ def embed(
     with _ShardWriter(cache) as writer:
         for embeddings in _embedded(engine, work, keys, augmentation, seed):
             for key, embedding in embeddings.items():
-                found[places[key]] = embedding[:poolings]
+                found[places[key]] = embedding[: found.shape[2]]
             writer.add(embeddings)
             if progress is not None:
                 progress(writer.come, len(missing))
-    return found if len(row_of) == len(entries) else found[[row_of[entry.sha256] for entry in entries]]
+    return found
+
+
+def _room(*shape: int) -> NDArray[Any]:
+    return np.empty(shape, np.float32 if 4 * math.prod(shape) <= LARGE else np.float16)
 
 
 def _embedded(
@@ -102,10 +111,9 @@ def _keys(
     films: Mapping[str, Film], views: Sequence[View], augmentation: AugmentationConfig, seed: int
 ) -> dict[ViewOfFilm, str]:
     """The name in the cache of each view of each film."""
+    names = [(view, view_name(view, augmentation, seed)) for view in views]
     return {
-        (sha256, view): f"{sha256}:{film.view_name(view, augmentation, seed)}"
-        for sha256, film in films.items()
-        for view in views
+        (sha256, view): f"{sha256}:{film.donated(view, name)}" for sha256, film in films.items() for view, name in names
     }
 
 

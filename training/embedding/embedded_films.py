@@ -33,7 +33,7 @@ class EmbeddedFilms:
         truth: `(n,)`, their class indices.
         patients: `(n,)`.
         embeddings: `(n, 1 + views, 3, d)`, the plain film first; of each feature map what is pooled of it. `(n, 1 + views, 1, d)`
-            where only means are asked for.
+            where only means are asked for. Of a large folder float16, else float32.
         whole: `(n, c)`, the mean of what the lung finder's network sees of the whole film; None where lungs are not looked for.
         probes: None likewise.
     """
@@ -52,5 +52,5 @@ class EmbeddedFilms:
     @property
     def gate_embeddings(self) -> NDArray[np.float32]:
         """What the gate is fitted on, `(n, d)`: the mean of the plain view, behind that of the whole film where there is one."""
-        mean = np.ascontiguousarray(self.pooled("mean")[:, 0])
+        mean = np.ascontiguousarray(self.pooled("mean")[:, 0], np.float32)
         return mean if self.whole is None else np.concatenate([self.whole, mean], axis=1)

@@ -60,10 +60,14 @@ class Film(NamedTuple):
     lungs: FoundLungs | None = None
     donors: "Mapping[View, Film]" = MappingProxyType({})
 
-    def view_name(self, view: View, config: AugmentationConfig, seed: int) -> str:
-        """Names a view in the cache of embeddings."""
-        name = view.value if isinstance(view, Probe) else config.fingerprint(seed, view)
+    def donated(self, view: View, name: str) -> str:
+        """What names one of its views in the cache of embeddings: the view's name, and whose surroundings it shows."""
         return f"{name}:{self.donors[view].sha256[:16]}" if view in self.donors else name
+
+
+def view_name(view: View, config: AugmentationConfig, seed: int) -> str:
+    """Names a view, of any film that needs no other for it."""
+    return view.value if isinstance(view, Probe) else config.fingerprint(seed, view)
 
 
 class Views(NamedTuple):

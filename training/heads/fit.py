@@ -17,6 +17,7 @@ from training.data.learnable import balanced_weights
 from training.heads.stack import Candidate, HeadStack
 
 _IMAGES_AT_ONCE: Final = 256
+_JUDGED_AT_ONCE: Final = 16_384
 
 # In fewer steps a head does not get far from its start: of a hundred films, the usual batches would make eight.
 _FEWEST_STEPS: Final = 160
@@ -72,7 +73,7 @@ def fit_side_by_side(
     in every one of them. Each has its own standardisation and class weights, from its part alone.
 
     Args:
-        embeddings: `(images, views, d)`, the plain film first; never copied whole.
+        embeddings: `(images, views, d)`, the plain film first, float32 or float16; never copied whole.
         labels: `(images,)`.
         parts: what to fit on.
         candidates: alike in width, rate, epochs and batch size; dropout, weight decay and class weights may differ.
@@ -98,6 +99,12 @@ def fit_side_by_side(
             fitted = list(pool.map(lambda *of: _fit(embeddings, one_hot, *of, seed=seed), shares, tell))
     heads = [fitted[place % cores][place // cores] for place in range(len(lessons))]
     return [heads[start : start + len(candidates)] for start in range(0, len(heads), len(candidates))]
+
+
+def plain_logits(head: DenseHead, embeddings: NDArray[np.float32], films: NDArray[np.int64]) -> NDArray[np.float32]:
+    """A head's logits `(m, classes)` of the plain views of some films, of embeddings as for `fit_side_by_side`."""
+    parts = [films[start : start + _JUDGED_AT_ONCE] for start in range(0, max(1, len(films)), _JUDGED_AT_ONCE)]
+    return np.concatenate([head.logits(embeddings[part, 0].astype(np.float32, copy=False)) for part in parts])
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +139,7 @@ class _Lesson:
             return []
         smoothing = self.candidate.training.label_smoothing
         targets = one_hot[images] * (1 - smoothing) + smoothing / one_hot.shape[1]
-        entropies = -targets * log_softmax(head.logits(embeddings[images, 0]), axis=1)
+        entropies = -targets * log_softmax(plain_logits(head, embeddings, images), axis=1)
         return [float(self.weights[images] @ entropies.sum(axis=1) / len(images))]
 
 
@@ -165,7 +172,8 @@ def _fit(
             images, which = np.divmod(places, views)
             count = np.count_nonzero(weights[images], axis=0)
             shares = weights[images] / np.maximum(count, 1).astype(np.float32)
-            losses += count * stack.step(embeddings[images, which], one_hot[images], shares)
+            rows = embeddings[images, which].astype(np.float32, copy=False)
+            losses += count * stack.step(rows, one_hot[images], shares)
             seen += count
             if progress is not None:
                 progress(epoch * steps + number, steps * training.epochs)
@@ -194,10 +202,10 @@ def _statistics(
     """Mean and deviation `(d,)` over all views of some images, without a copy of them all."""
     size = embeddings.shape[-1]
     # Sums are taken about a mean of a few, so that nothing is lost where the deviation is small beside the mean.
-    middle = embeddings[images[:_IMAGES_AT_ONCE]].reshape(-1, size).mean(axis=0)
+    middle = embeddings[images[:_IMAGES_AT_ONCE]].reshape(-1, size).mean(axis=0, dtype=np.float32)
     total, squares = np.zeros(size), np.zeros(size)
     for start in range(0, len(images), _IMAGES_AT_ONCE):
-        some = embeddings[images[start : start + _IMAGES_AT_ONCE]].reshape(-1, size)
+        some = embeddings[images[start : start + _IMAGES_AT_ONCE]].reshape(-1, size).astype(np.float32, copy=False)
         some -= middle
         total += some.sum(axis=0)
         squares += np.einsum("nd,nd->d", some, some)

@@ -12,7 +12,7 @@ from models.system.progress import progress_bar
 from training.config import RunConfig
 from training.data.folds import BatchFold, Split, batch_folds
 from training.embedding.embedded_films import EmbeddedFilms
-from training.heads.fit import FittedHead, Part, fit_side_by_side
+from training.heads.fit import FittedHead, Part, fit_side_by_side, plain_logits
 from training.heads.stack import Candidate
 
 
@@ -58,8 +58,10 @@ def fit_heads(config: RunConfig, embedded: EmbeddedFilms, folds: Sequence[Split]
     of_folds, of_batches = fitted[: len(folds)], fitted[len(folds) :]
     logits = np.empty((len(embedded.truth), classes), dtype=np.float32)
     for (_, held_out), one in zip(folds, of_folds, strict=True):
-        logits[held_out] = one.head.logits(embeddings[held_out, 0])
-    by_batch = [one.head.logits(embeddings[batch.held_out, 0]) for batch, one in zip(batches, of_batches, strict=True)]
+        logits[held_out] = plain_logits(one.head, embeddings, held_out)
+    by_batch = [
+        plain_logits(one.head, embeddings, batch.held_out) for batch, one in zip(batches, of_batches, strict=True)
+    ]
     judged = tuple((batch.held_out, part) for batch, part in zip(batches, by_batch, strict=True))
     return FittedHeads(logits, of_folds, batch_scores(by_batch, embedded.truth, batches), kept, judged)
 

@@ -20,7 +20,7 @@ from models.system.progress import Advance, progress_bar
 from training.config import RunConfig
 from training.data.folds import Split
 from training.embedding.embedded_films import EmbeddedFilms
-from training.heads.fit import Part, fit_side_by_side
+from training.heads.fit import Part, fit_side_by_side, plain_logits
 from training.heads.fit_folds import left_out_batches
 from training.heads.stack import Candidate
 from training.metrics.bootstrap import draw_weights, patient_indices
@@ -202,13 +202,14 @@ class _Trier:
 
     def _trial(self, candidate: Candidate, heads: Sequence[DenseHead]) -> Trial:
         """Score the heads of a candidate, those of the folds first."""
-        plain = self.embedded.pooled(candidate.head.pooling)[:, 0]
+        pooled = self.embedded.pooled(candidate.head.pooling)
         held_out = [part for _, part in self.folds]
         folds, batches = heads[: len(held_out)], heads[len(held_out) :]
-        logits = [head.logits(plain[part]) for head, part in zip(folds, held_out, strict=True)]
+        logits = [plain_logits(head, pooled, part) for head, part in zip(folds, held_out, strict=True)]
         every = np.concatenate(held_out)
         of_batches = [
-            self._auroc(part, head.logits(plain[part])) for head, (_, part) in zip(batches, self._batches, strict=True)
+            self._auroc(part, plain_logits(head, pooled, part))
+            for head, (_, part) in zip(batches, self._batches, strict=True)
         ]
         patient = self._auroc(every, np.concatenate(logits))
         batch = np.mean(of_batches, axis=0) if of_batches else None

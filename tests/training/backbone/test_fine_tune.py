@@ -179,5 +179,5 @@ def test_too_many_blocks_are_refused_before_anything_is_embedded(
     ran = workshop.train(films, "too_deep", "--fine-tune", 99, "--cache", tmp_path / "cache")
     assert ran.status == 2
     assert "--fine-tune must be from 1 to" in ran.err
-    assert not list((tmp_path / "cache").rglob("*.npz"))
+    assert not list((tmp_path / "cache").rglob("efficientnet_lite0-*/*.parquet"))
     assert not (workshop.bundles / "too_deep").exists()

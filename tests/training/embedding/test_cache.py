@@ -19,7 +19,7 @@ def vectors(count: int, first: int = 0) -> dict[str, NDArray[np.float32]]:
 
 
 def shard(folder: Path) -> Path:
-    (found,) = folder.rglob("*.npz")
+    (found,) = folder.rglob("efficientnet_lite0-*/*.parquet")
     return found
 
 
@@ -39,7 +39,7 @@ def test_several_writers_add_to_each_other(tmp_path: Path) -> None:
     other.write(vectors(2, first=2))
     one.write({})
     assert set(dict(one.read(vectors(9)))) == set(vectors(4))
-    assert len(list(tmp_path.rglob("*.npz"))) == 2
+    assert len(list(tmp_path.rglob("efficientnet_lite0-*/*.parquet"))) == 2
 
 
 @pytest.mark.parametrize(

@@ -219,7 +219,7 @@ def test_a_long_pass_is_written_bit_by_bit(
     monkeypatch.setattr(training.embedding.embed, "_VIEWS_PER_SHARD", 4)
     monkeypatch.setattr(training.embedding.embed, "_VIEWS_PER_BATCH", 2)
     run(engine, folder, entries, EmbeddingCache.of(engine, tmp_path), Steps(), views=0)
-    assert len(list(tmp_path.rglob("*.npz"))) == 3
+    assert len(list(tmp_path.rglob("efficientnet_lite0-*/*.parquet"))) == 3
 
 
 def test_copies_of_a_file_are_embedded_once(
@@ -257,7 +257,7 @@ def test_a_damaged_shard_is_embedded_anew(
     tmp_path: Path,
 ) -> None:
     root = shutil.copytree(whole[1], tmp_path / "cache")
-    for shard in root.rglob("*.npz"):
+    for shard in root.rglob("efficientnet_lite0-*/*.parquet"):
         shard.write_bytes(shard.read_bytes()[:-100])
     steps = Steps()
     again = run(engine, folder, entries[:3], EmbeddingCache.of(engine, root), steps, views=0)

@@ -16,7 +16,7 @@ from training.config import LUNG_VIEWS, NO_VIEWS
 from training.data.manifest import Entry
 from training.embedding.folder_lungs import FolderLungs, film_of
 from training.embedding.surroundings import blank_lungs, exchange_surroundings
-from training.embedding.views import Film, Probe, film_views
+from training.embedding.views import Film, Probe, film_views, view_name
 
 FOUND = FoundLungs(WHOLE, np.zeros((28, 28), np.float32), Box(0.1, 0.1, 0.9, 0.9), np.zeros(3, np.float32), None, None)
 
@@ -101,9 +101,10 @@ def test_views_on_other_surroundings_are_kept_under_names_of_their_own(
 ) -> None:
     film = film_of(Path(), entries[0], lungs, views=tuple(Probe), augmentation=NO_VIEWS, seed=0)
     other = film_of(Path(), entries[1], lungs, views=tuple(Probe), augmentation=NO_VIEWS, seed=0)
-    assert film.view_name(0, NO_VIEWS, 0) == "plain"
-    assert film.view_name(Probe.EXCHANGED, NO_VIEWS, 0).startswith("exchanged:")
-    assert film.view_name(Probe.EXCHANGED, NO_VIEWS, 0) != other.view_name(Probe.EXCHANGED, NO_VIEWS, 0)
+    plain, exchanged = (view_name(view, NO_VIEWS, 0) for view in (0, Probe.EXCHANGED))
+    assert film.donated(0, plain) == "plain"
+    assert film.donated(Probe.EXCHANGED, exchanged).startswith("exchanged:")
+    assert film.donated(Probe.EXCHANGED, exchanged) != other.donated(Probe.EXCHANGED, exchanged)
 
 
 @pytest.fixture
