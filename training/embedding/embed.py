@@ -3,7 +3,7 @@
 import math
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -64,22 +64,13 @@ def embed(
     films = _films(root, entries, lungs, wanted, augmentation, seed)
     keys = _keys(films, wanted, augmentation, seed)
     found = _room(len(entries), len(wanted), 1 if mean_only else len(POOLED), engine.backbone.embedding_size)
-    rows: dict[str, list[int]] = {}
-    for row, entry in enumerate(entries):
-        rows.setdefault(entry.sha256, []).append(row)
-    place_of = {view: place for place, view in enumerate(wanted)}
-    places = {key: (rows[sha256], place_of[view]) for (sha256, view), key in keys.items()}
+    places = _places(entries, wanted, keys)
     missing = set(places)
     for key, embedding in cache.read(places):
         found[places[key]] = embedding[: found.shape[2]]
         missing.discard(key)
-    work = [
-        (film, left)
-        for sha256, film in films.items()
-        if (left := [view for view in wanted if keys[sha256, view] in missing])
-    ]
     with _ShardWriter(cache) as writer:
-        for embeddings in _embedded(engine, work, keys, augmentation, seed):
+        for embeddings in _embedded(engine, _left(films, keys, missing), keys, augmentation, seed):
             for key, embedding in embeddings.items():
                 found[places[key]] = embedding[: found.shape[2]]
             writer.add(embeddings)
@@ -90,6 +81,28 @@ def embed(
 
 def _room(*shape: int) -> NDArray[Any]:
     return np.empty(shape, np.float32 if 4 * math.prod(shape) <= LARGE else np.float16)
+
+
+def _places(
+    entries: Sequence[Entry], views: Sequence[View], keys: Mapping[ViewOfFilm, str]
+) -> dict[str, tuple[list[int], int]]:
+    """Where the embedding of each key goes: the rows of the films of that digest, and the place of the view."""
+    rows: dict[str, list[int]] = {}
+    for row, entry in enumerate(entries):
+        rows.setdefault(entry.sha256, []).append(row)
+    place_of = {view: place for place, view in enumerate(views)}
+    return {key: (rows[sha256], place_of[view]) for (sha256, view), key in keys.items()}
+
+
+def _left(
+    films: Mapping[str, Film], keys: Mapping[ViewOfFilm, str], missing: Collection[str]
+) -> list[tuple[Film, list[View]]]:
+    """The films of which views are missing, with these."""
+    left: dict[str, list[View]] = {}
+    for (sha256, view), key in keys.items():
+        if key in missing:
+            left.setdefault(sha256, []).append(view)
+    return [(films[sha256], views) for sha256, views in left.items()]
 
 
 def _embedded(
