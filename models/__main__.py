@@ -29,6 +29,7 @@ from rich.console import Console
 from models.backbones.table import BACKBONES, get_backbone
 from models.backbones.weights import WeightsError
 from models.bundle import BundleError, load_bundle
+from models.cluster.connection import Cluster
 from models.command_line.by_patient import RULES
 from models.command_line.require_gpu import add_require_gpu
 from models.devices.device import DeviceError
@@ -100,7 +101,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _add_predict(predict: argparse.ArgumentParser) -> None:
     predict.add_argument(
-        "paths", nargs="+", type=Path, metavar="PATH", help="a file, or a folder taken with all below it"
+        "paths",
+        nargs="+",
+        metavar="PATH",
+        help="a file, or a folder taken with all below it; with --cluster also a URI",
     )
     predict.add_argument("--bundle", metavar="NAME", help="the bundle that judges (default: the current one)")
     predict.add_argument(
@@ -142,7 +146,48 @@ def _add_predict(predict: argparse.ArgumentParser) -> None:
         metavar="REGEX",
         help=r"for --by-patient: its first group, searched in the file name, is the patient, as in '^(\d+)_'",
     )
+    cluster = predict.add_argument_group("on a cluster", "See docs/scale.md.")
+    cluster.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        help="let the machines of a Ray cluster judge: HOST:PORT of its head, auto, or local; PATHs are read where they work, "
+        "and may be URIs such as s3://bucket/films",
+    )
+    cluster.add_argument(
+        "--results",
+        type=Path,
+        metavar="DIR",
+        help="for --cluster: Parquet files of results; the same command goes on there",
+    )
+    cluster.add_argument(
+        "--cores",
+        type=int,
+        default=Cluster.cores,
+        metavar="N",
+        help="of each worker; it has a model, and a GPU where there are some, of its own (default: %(default)s)",
+    )
     predict.set_defaults(command=_predict)
+
+
+def _predict_on_cluster(options: argparse.Namespace) -> int:
+    from models.command_line.cluster_scoring import predict_on_cluster
+
+    if options.results is None or options.heatmaps or options.by_patient or options.csv == "-":
+        raise ValueError(
+            "--cluster needs --results DIR, and neither draws --heatmaps, nor judges --by-patient, nor prints --csv -"
+        )
+    refused = predict_on_cluster(
+        load_bundle(options.bundle),
+        options.paths,
+        Cluster(options.cluster, options.cores),
+        options.results,
+        csv=Path(options.csv) if options.csv else None,
+        engine=options.engine,
+        upright=options.upright,
+        operating_point=options.operating_point,
+        prevalence=options.prevalence,
+    )
+    return SOME_REFUSED if refused else OK
 
 
 def _predict(options: argparse.Namespace) -> int:
@@ -152,12 +197,16 @@ def _predict(options: argparse.Namespace) -> int:
         raise ValueError("--patient-regex is for --by-patient. Received: one without the other.")
     if options.prevalence is not None:
         check_prevalence(options.prevalence)
+    if options.cluster is not None:
+        return _predict_on_cluster(options)
+    if options.results is not None:
+        raise ValueError("--results is for --cluster. Received: one without the other.")
     bundle = load_bundle(options.bundle)
     if options.require_gpu:
         require_gpu(engine_device(options.engine))
     refused = predict_paths(
         bundle,
-        options.paths,
+        [Path(path) for path in options.paths],
         engine=options.engine,
         csv=options.csv,
         heatmaps=options.heatmaps,

@@ -185,23 +185,23 @@ def current_bundle() -> str:
 
 
 def load_bundle(name: str | None = None) -> Bundle:
-    """Find a bundle by name (None: the current one), verify every file of it and return it.
+    """Find a bundle by name (None: the current one) and read it; raises BundleError."""
+    return read_bundle(find_bundle_folder(name or current_bundle()))
 
-    Raises:
-        BundleError: where it is missing, of another schema, or where anything in it differs from what was saved.
-    """
-    name = name or current_bundle()
-    folder = find_bundle_folder(name)
+
+def read_bundle(folder: Path) -> Bundle:
+    """Verify every file of a bundle; raises BundleError where anything in it differs from what was saved, or is missing."""
     content = (folder / SPEC_FILE).read_bytes()
     spec, files = _parse(content, folder)
     if spec.name != folder.name:
-        raise BundleError(
-            f"The bundle in the folder {folder.name!r} calls itself {spec.name!r}. Name the folder as it was."
-        )
+        called = f"The bundle in the folder {folder.name!r} calls itself {spec.name!r}. Name the folder as it was."
+        raise BundleError(called)
     _verify_files(folder, files)
     needed = {HEAD_FILE, *([spec.backbone.file] if spec.backbone.file else []), *([GATE_FILE] if spec.gate else [])}
     if not needed <= set(files):
-        raise BundleError(f"The bundle {name!r} lists no {', '.join(sorted(needed - set(files)))}. Train it again.")
+        raise BundleError(
+            f"The bundle {spec.name!r} lists no {', '.join(sorted(needed - set(files)))}. Train it again."
+        )
     return Bundle(spec, folder, hashlib.sha256(content).hexdigest())
 
 

@@ -41,16 +41,24 @@ class Predictor:
         bundle: the verified bundle that it was loaded from.
     """
 
-    def __init__(self, bundle: Bundle, *, engine: str = "auto") -> None:
-        """Raises BundleError or WeightsError where a part is missing, or does not fit."""
+    def __init__(
+        self, bundle: Bundle, *, engine: str = "auto", weights: WeightsFile | None = None, threads: int | None = None
+    ) -> None:
+        """Raises BundleError or WeightsError where a part is missing, or does not fit.
+
+        Args:
+            weights: those of the bundle's backbone; None: they are in the bundle, or found on this machine.
+            threads: see `models.engines.load.load_engine`.
+        """
         one_thread_for_a_product()
         self.bundle = bundle
         self._head = load_head(bundle)
         self._gate = load_gate(bundle)
         self._group = _load_group(bundle)
         backbone = get_backbone(bundle.spec.backbone.id)
-        self._shared = _warmed_up(load_engine(backbone, backbone_weights(bundle), engine=engine))
-        self._lungs = _load_lung_finder(engine) if bundle.spec.field == "lungs" else None
+        loaded = load_engine(backbone, weights or backbone_weights(bundle), engine=engine, threads=threads)
+        self._shared = _warmed_up(loaded)
+        self._lungs = _load_lung_finder(engine, threads) if bundle.spec.field == "lungs" else None
 
     @classmethod
     def load(cls, name: str | None = None, *, engine: str = "auto") -> "Predictor":
@@ -179,9 +187,10 @@ def _warmed_up(engine: Engine) -> SharedEngine:
     return shared
 
 
-def _load_lung_finder(engine: str) -> tuple[SharedEngine, LungFinder]:
+def _load_lung_finder(engine: str, threads: int | None) -> tuple[SharedEngine, LungFinder]:
     backbone = finder_backbone()
-    return _warmed_up(load_engine(backbone, find_weights(backbone), engine=engine)), LungFinder.load()
+    loaded = load_engine(backbone, find_weights(backbone), engine=engine, threads=threads)
+    return _warmed_up(loaded), LungFinder.load()
 
 
 def _load_group(bundle: Bundle) -> GroupReference | None:

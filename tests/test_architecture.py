@@ -27,6 +27,7 @@ ORDER = {
         "lungs",
         "*",
         "registry",
+        "cluster",
         "command_line",
         "__main__",
     ),

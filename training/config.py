@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from models.bundle import check_bundle_name
+from models.cluster.connection import Cluster
 from models.head import HeadConfig
 from training.metrics.bootstrap import NOT_STATED
 
@@ -164,6 +165,7 @@ class RunConfig:
         patient_regex, patients_csv: where patients come from, see `training.data.manifest.read_manifest`.
         runs: folder for what a person may want to look at but no bundle may hold, such as the contact sheet.
         cache: folder of embeddings.
+        cluster: whose machines look for lungs and embed; None: this machine does.
         tensorboard: folder for TensorBoard's logs; None: none.
         notes: a Markdown file that goes into the card under "What was tried".
         population: whom the images show, in words, for the card and the page.
@@ -192,6 +194,7 @@ class RunConfig:
     patient_regex: str | None = None
     patients_csv: Path | None = None
     runs: Path = Path("runs")
+    cluster: Cluster | None = None
     tensorboard: Path | None = None
     notes: Path | None = None
     population: str = NOT_STATED
@@ -209,6 +212,8 @@ class RunConfig:
             raise ValueError(
                 "A search among heads is for a frozen backbone: fine_tune must be 0, scratch None. Received: both."
             )
+        if self.cluster and self.one_split:
+            raise ValueError("--cluster is for a frozen backbone: leave out --fine-tune and --from-scratch.")
         if self.head.pooling == "lungs" and self.field != "lungs":
             raise ValueError("--pooling lungs needs the lungs: with --field film take mean, max or both.")
         if self.scratch and (self.fine_tune or self.weights):
@@ -248,5 +253,6 @@ class RunConfig:
             "overwrite",
             "engine",
             "devices",
+            "cluster",
         )
         return {name: value for name, value in asdict(self).items() if name not in paths}

@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from models.backbones.table import BACKBONES
+from models.cluster.connection import Cluster
 from models.command_line.require_gpu import add_require_gpu
 from models.devices.device import DEVICES
 from models.engines.load import ENGINES
@@ -119,6 +120,23 @@ def add_head(parser: argparse.ArgumentParser) -> None:
         fitting.add_argument(option, type=kind, metavar="N", help=f"{meaning} ({usual:g})")
     for option, usual, meaning in numbers:
         fitting.add_argument(option, type=int, default=usual, metavar="N", help=f"{meaning} (default: %(default)s)")
+
+
+def add_cluster(parser: argparse.ArgumentParser) -> None:
+    cluster = parser.add_argument_group("on a cluster", "Needs requirements-cluster.txt; see docs/scale.md.")
+    cluster.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        help="let the machines of a Ray cluster look for lungs and embed: HOST:PORT of its head, auto, or local; all must "
+        "see DATA at the same path. The head is fitted here",
+    )
+    cluster.add_argument(
+        "--cores",
+        type=int,
+        default=Cluster.cores,
+        metavar="N",
+        help="of each worker; it has a model, and a GPU where there are some, of its own (default: %(default)s)",
+    )
 
 
 def add_patients(parser: argparse._ActionsContainer) -> None:

@@ -4,6 +4,7 @@ Some minutes for 5,000 images and two augmented views on two cores; with other h
 kept (`python -m benchmarks.training_speed`).
 """
 
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -24,6 +25,7 @@ from training.data.leaks import Leaks, find_leaks
 from training.data.learnable import split_patients
 from training.data.manifest import Manifest
 from training.embedding.cache import EmbeddingCache
+from training.embedding.cluster_pass import find_lungs_on_cluster
 from training.embedding.embed_folder import embed_folder, plain_embedder
 from training.embedding.embedded_films import EmbeddedFilms
 from training.embedding.find_lungs import without_lungless
@@ -65,7 +67,7 @@ def train(config: RunConfig, manifest: Manifest, engine: Engine, console: Consol
     """
     # ----- data: who may learn from whom, and who judges.
     manifest, leaks = _without_leaks(config, manifest, engine, console)
-    manifest, lungs = without_lungless(config, manifest, console) if config.field == "lungs" else (manifest, None)
+    manifest, lungs = _with_lungs(config, manifest, console) if config.field == "lungs" else (manifest, None)
     write_contact_sheet(config, manifest, lungs, size=engine.backbone.input_size)
     splits = split_patients(config, manifest)
 
@@ -122,6 +124,12 @@ def _without_leaks(config: RunConfig, manifest: Manifest, engine: Engine, consol
     leaks = find_leaks(manifest, plain_embedder(manifest.root, engine, cache, console), seed=config.seed)
     report_leaks(leaks, manifest.root, *leak_files(config))
     return settle_leaks(config, manifest, leaks, console)
+
+
+def _with_lungs(config: RunConfig, manifest: Manifest, console: Console) -> tuple[Manifest, FolderLungs]:
+    """The films in which lungs were found, by this machine or by a cluster, and where they are."""
+    search = partial(find_lungs_on_cluster, config.cluster, config.engine) if config.cluster else None
+    return without_lungless(config, manifest, console, search)
 
 
 def _choose_head(

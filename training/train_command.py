@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from models.backbones.table import Backbone
 from models.bundle import BUNDLES_VARIABLE
+from models.cluster.connection import Cluster
 from models.devices.doctor import require_gpu
 from models.engines.load import engine_device
 from models.head import HeadConfig
@@ -16,7 +17,16 @@ from training.config import LUNG_VIEWS, AugmentationConfig, HeadTraining, RunCon
 from training.data.failed_films import exit_status, set_aside, without_failed
 from training.data.folder import read_folder
 from training.embedding.choose_engine import choose_engine
-from training.options import add_backbone, add_cache, add_data, add_head, add_lock, add_progress_file, watched_console
+from training.options import (
+    add_backbone,
+    add_cache,
+    add_cluster,
+    add_data,
+    add_head,
+    add_lock,
+    add_progress_file,
+    watched_console,
+)
 
 _TRAIN: Final = """\
 Make a bundle: every image passes once through a frozen backbone, and a small head learns from what comes out. How good
@@ -49,6 +59,7 @@ def add_train(parser: argparse.ArgumentParser) -> None:
     add_backbone(parser)
     add_head(parser)
     add_scratch(parser.add_argument_group("from scratch"))
+    add_cluster(parser)
     output = parser.add_argument_group("what is written beside the bundle")
     output.add_argument(
         "--runs",
@@ -71,6 +82,7 @@ def _train(options: argparse.Namespace) -> int:
         data=options.data,
         name=options.name,
         cache=options.cache,
+        cluster=Cluster(options.cluster, options.cores) if options.cluster else None,
         backbone=options.backbone,
         engine=options.engine,
         devices=options.devices,

@@ -25,12 +25,17 @@ def csv_row(file: str, outcome: Prediction | Refusal, labels: Sequence[str], bun
     In a file's name, bytes that are not UTF-8 and carriage returns, which `csv` leaves unquoted, are written as escapes,
     so that the table can always be saved and read again.
     """
-    name = file.encode("utf-8", "backslashreplace").decode().replace("\r", "\\r")
-    name = f"'{name}" if name.startswith(_FORMULA_STARTS) else name
+    name = csv_name(file)
     if isinstance(outcome, Refusal):
         return [name, "", outcome.code, *("" for _ in labels), bundle]
     probabilities = [f"{probability:.{PROBABILITY_DIGITS}f}" for probability in outcome.probabilities]
     return [name, outcome.verdict or "", outcome.finding.code if outcome.finding else "", *probabilities, bundle]
+
+
+def csv_name(file: str) -> str:
+    """A file's name for a cell, see `csv_row`."""
+    name = file.encode("utf-8", "backslashreplace").decode().replace("\r", "\\r")
+    return f"'{name}" if name.startswith(_FORMULA_STARTS) else name
 
 
 def write_csv(

@@ -3,11 +3,11 @@
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from rich.console import Console
 from rich.markup import escape
@@ -32,6 +32,8 @@ _SHOWN_ROWS: Final = 50
 _READERS: Final = 2
 
 Outcome = Prediction | Refusal
+File = TypeVar("File")
+"""A path, or what else a film is read from."""
 
 
 def predict_paths(
@@ -67,7 +69,7 @@ def predict_paths(
     with messages.status(f"Loading the bundle {bundle.spec.name} …"):
         predictor = Predictor(bundle, engine=engine)
     judged = _judge_all(predictor, files, heatmaps, upright, messages)
-    outcomes = [(file, _as_asked(one, operating_point, prevalence)) for file, one in zip(files, judged, strict=True)]
+    outcomes = [(file, as_asked(one, operating_point, prevalence)) for file, one in zip(files, judged, strict=True)]
     console = messages if csv == "-" else Console()
     _show(console, bundle, outcomes)
     if compared := predictor.compare_group([one for _, one in outcomes if isinstance(one, Prediction)]):
@@ -112,11 +114,12 @@ def _check(
 
 
 def _asked_of(patient: Patient, operating_point: str | None, prevalence: float | None) -> Patient:
-    asked = _as_asked(patient.prediction, operating_point, prevalence) if patient.prediction else None
+    asked = as_asked(patient.prediction, operating_point, prevalence) if patient.prediction else None
     return replace(patient, prediction=asked if isinstance(asked, Prediction) else None)
 
 
-def _as_asked(outcome: Outcome, operating_point: str | None, prevalence: float | None) -> Outcome:
+def as_asked(outcome: Outcome, operating_point: str | None, prevalence: float | None) -> Outcome:
+    """An outcome at an operating point and for a prevalence, where these are given."""
     if isinstance(outcome, Prediction) and operating_point is not None:
         outcome = outcome.at_operating_point(operating_point)
     if isinstance(outcome, Prediction) and prevalence is not None:
@@ -146,23 +149,33 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
     return files
 
 
+def read_film(path: Path) -> Radiograph | Refusal:
+    """Read and decode a film; or why it cannot be judged."""
+    return attempt(lambda: read_radiograph(path))
+
+
 def judge_files(
-    predictor: Predictor, files: Sequence[Path], *, heatmaps: bool = False, upright: bool = False
-) -> Iterator[tuple[Path, Radiograph | None, Outcome]]:
+    predictor: Predictor,
+    files: Sequence[File],
+    *,
+    heatmaps: bool = False,
+    upright: bool = False,
+    read: Callable[[Any], Radiograph | Refusal] = read_film,
+) -> Iterator[tuple[File, Radiograph | None, Outcome]]:
     """Yield each file with its film and outcome, in order; no more than two batches of films are in memory.
 
     With `upright`, films that are turned or inverted are judged after they were turned back, and yielded so.
     """
     with ThreadPoolExecutor(_READERS) as readers:
         batches = [files[start : start + BATCH_SIZE] for start in range(0, len(files), BATCH_SIZE)]
-        coming = [readers.submit(_read, file) for file in batches[0]]
+        coming = [readers.submit(read, file) for file in batches[0]]
         for number, batch in enumerate(batches):
-            read = [future.result() for future in coming]
+            come = [future.result() for future in coming]
             following = batches[number + 1] if number + 1 < len(batches) else []
-            coming = [readers.submit(_read, file) for file in following]
-            films = [film for film in read if isinstance(film, Radiograph)]
+            coming = [readers.submit(read, file) for file in following]
+            films = [film for film in come if isinstance(film, Radiograph)]
             predictions = iter(_judge(predictor, films, heatmaps=heatmaps))
-            for file, film in zip(batch, read, strict=True):
+            for file, film in zip(batch, come, strict=True):
                 if not isinstance(film, Radiograph):
                     yield file, None, film
                     continue
@@ -171,10 +184,6 @@ def judge_files(
                     film = replace(film, pixels=outcome.mended(film.pixels))
                     outcome = _judge_one(predictor, film, heatmaps=heatmaps)
                 yield file, film, outcome
-
-
-def _read(path: Path) -> Radiograph | Refusal:
-    return attempt(lambda: read_radiograph(path))
 
 
 def _judge(predictor: Predictor, films: Sequence[Radiograph], *, heatmaps: bool) -> Sequence[Outcome]:

@@ -25,13 +25,21 @@ def engine_device(engine: str) -> DeviceReport:
     return computing_device() if engine in ("auto", "keras") else processor()
 
 
-def load_engine(backbone: Backbone, weights: WeightsFile, *, engine: str = "auto", devices: str = "one") -> Engine:
+def load_engine(
+    backbone: Backbone,
+    weights: WeightsFile,
+    *,
+    engine: str = "auto",
+    devices: str = "one",
+    threads: int | None = None,
+) -> Engine:
     """Make a backbone ready to run; `openvino` converts it once and keeps the result.
 
     Args:
         backbone, weights: what is run.
         engine: one of `ENGINES`.
         devices: one of `models.devices.device.DEVICES`; openvino has all cores of the processor anyway.
+        threads: how many openvino takes of the processor; None: all.
 
     Raises:
         WeightsError: where the weights do not fit the backbone.
@@ -45,4 +53,4 @@ def load_engine(backbone: Backbone, weights: WeightsFile, *, engine: str = "auto
         return KerasEngine(backbone, weights, policy=device.policy, devices=devices)
     from models.engines.openvino_engine import OpenVinoEngine
 
-    return OpenVinoEngine(backbone, weights, bfloat16=engine != "openvino-f32")
+    return OpenVinoEngine(backbone, weights, bfloat16=engine != "openvino-f32", threads=threads)

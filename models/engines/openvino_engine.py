@@ -24,14 +24,21 @@ class OpenVinoEngine:
     name: Final = "openvino"
     films_at_once: Final = 2  # one film keeps all cores busy: more of them only make the first wait for the last
 
-    def __init__(self, backbone: Backbone, weights: WeightsFile, *, bfloat16: bool = True) -> None:
-        """`bfloat16`: take it where the processor computes in it and the backbone's embeddings stay the same."""
+    def __init__(
+        self, backbone: Backbone, weights: WeightsFile, *, bfloat16: bool = True, threads: int | None = None
+    ) -> None:
+        """`bfloat16`: take it where the processor computes in it and the backbone's embeddings stay the same.
+
+        `threads`: at most; None: one on each core.
+        """
         import_openvino_quietly()
         import openvino
 
         self.backbone = backbone
         self.weights = weights
         self._core = openvino.Core()
+        if threads is not None:
+            self._core.set_property("CPU", {"INFERENCE_NUM_THREADS": threads})
         self._converted = converted_backbone(backbone, weights)
         self.precision = "f32"
         if bfloat16 and "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):

@@ -5,6 +5,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -27,6 +28,12 @@ Made = TypeVar("Made")
 ViewOfFilm = tuple[str, View]
 """The digest of a film, and a view of it."""
 
+EmbeddingPass = Callable[
+    [Sequence[tuple[Film, Sequence[View]]], Mapping[ViewOfFilm, str], AugmentationConfig, int],
+    Iterator[dict[str, NDArray[np.float32]]],
+]
+"""Gives the embeddings of views of films, `(3, d)`, by their names in the cache, as they come."""
+
 _VIEWS_PER_BATCH: Final = 32
 _BATCHES_AHEAD: Final = 3
 _VIEWS_PER_SHARD: Final = 512  # what a killed run loses at most: some ten seconds of work
@@ -47,6 +54,7 @@ def embed(
     lungs: FolderLungs | None = None,
     mean_only: bool = False,
     progress: Callable[[int, int], None] | None = None,
+    passing: EmbeddingPass | None = None,
 ) -> NDArray[np.float32]:
     """Embed every image: `(images, 1 + views, 3, d)`, the plain film first; what is pooled of each map.
 
@@ -56,6 +64,7 @@ def embed(
     Args:
         views: how many augmented views besides the plain film; or which views.
         lungs: where the lungs of the films are; None: the whole film is shown.
+        passing: what passes films through the backbone instead of `engine`, and gives what that would give.
 
     Raises:
         FailedFilmsError: at the end of the pass, where it failed on some films; the cache then has the others.
@@ -70,7 +79,9 @@ def embed(
         found[places[key]] = embedding[: found.shape[2]]
         missing.discard(key)
     with _ShardWriter(cache) as writer:
-        for embeddings in _embedded(engine, _left(films, keys, missing), keys, augmentation, seed):
+        for embeddings in (passing or partial(_pass_here, engine))(
+            _left(films, keys, missing), keys, augmentation, seed
+        ):
             for key, embedding in embeddings.items():
                 found[places[key]] = embedding[: found.shape[2]]
             writer.add(embeddings)
@@ -105,19 +116,38 @@ def _left(
     return [(films[sha256], views) for sha256, views in left.items()]
 
 
-def _embedded(
+def _pass_here(
     engine: Engine,
     films: Sequence[tuple[Film, Sequence[View]]],
     keys: Mapping[ViewOfFilm, str],
     augmentation: AugmentationConfig,
     seed: int,
 ) -> Iterator[dict[str, NDArray[np.float32]]]:
-    """The embeddings of views, `(3, d)`, by their names in the cache, a batch at a time."""
-    per_batch, size = max(_VIEWS_PER_BATCH, 2 * engine.films_at_once), engine.backbone.input_size
-    for names, shown in prepared_views(films, augmentation=augmentation, seed=seed, size=size, per_batch=per_batch):
-        seen = engine.run(shown.pixels)
-        rows = pooled_rows(seen.pooled, seen.feature_map, shown.lungs)
+    """An `EmbeddingPass` on this machine."""
+    for names, rows in embed_views(engine, films, augmentation=augmentation, seed=seed):
         yield {keys[name]: row for name, row in zip(names, rows, strict=True)}
+
+
+def embed_views(
+    engine: Engine,
+    films: Sequence[tuple[Film, Sequence[View]]],
+    *,
+    augmentation: AugmentationConfig,
+    seed: int,
+    readers: int | None = None,
+) -> Iterator[tuple[list[ViewOfFilm], NDArray[np.float32]]]:
+    """Views of films and their embeddings `(n, 3, d)`, a batch at a time; arguments and errors as of `prepared_views`."""
+    prepared = prepared_views(
+        films,
+        augmentation=augmentation,
+        seed=seed,
+        size=engine.backbone.input_size,
+        per_batch=max(_VIEWS_PER_BATCH, 2 * engine.films_at_once),
+        readers=readers,
+    )
+    for names, shown in prepared:
+        seen = engine.run(shown.pixels)
+        yield names, pooled_rows(seen.pooled, seen.feature_map, shown.lungs)
 
 
 def _keys(
@@ -156,8 +186,11 @@ def prepared_views(
     seed: int,
     size: int,
     per_batch: int = _VIEWS_PER_BATCH,
+    readers: int | None = None,
 ) -> Iterator[tuple[list[ViewOfFilm], Views]]:
-    """Batches of views in order; the next ones are decoded and augmented on all cores while the backbone is at work.
+    """Batches of views in order; the next ones are decoded and augmented while the backbone is at work.
+
+    `readers` is on how many threads; None: on all cores.
 
     Raises:
         FailedFilmsError: after the last batch, where the views of some films could not be made.
@@ -176,7 +209,7 @@ def prepared_views(
                 failed.update(error.refusals)
         return names, made
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(readers or os.cpu_count()) as pool:
         try:
             for names, made in ahead(pool, prepare, batched(films, views=per_batch), _BATCHES_AHEAD):
                 if made:

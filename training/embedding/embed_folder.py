@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,7 @@ from training.data.leaks import EmbedPlain
 from training.data.learnable import class_indices, learnable
 from training.data.manifest import Entry, Manifest
 from training.embedding.cache import EmbeddingCache
+from training.embedding.cluster_pass import embed_on_cluster
 from training.embedding.embed import embed
 from training.embedding.embedded_films import EmbeddedFilms, Probes
 from training.embedding.folder_lungs import FolderLungs
@@ -92,6 +94,7 @@ def _embedded(
             lungs=lungs,
             mean_only=config.head.pooling == "mean" and not config.search,
             progress=advance,
+            passing=partial(embed_on_cluster, config.cluster, engine) if config.cluster else None,
         )
         advance(count, count)  # those that were kept from an earlier run count too
     return embeddings

@@ -1,9 +1,10 @@
 """Where the lungs of the films of a folder are: one pass of the finder's backbone for each film, kept for next time."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -32,6 +33,9 @@ from training.embedding.cache import ArrayCache
 from training.embedding.embed import ahead
 from training.embedding.folder_lungs import FolderLungs
 
+LungPass = Callable[[Mapping[str, Path]], Iterator[tuple[str, FoundLungs | Refusal]]]
+"""Gives the lungs of films, or why they cannot be looked for, by the films' digests, as they come."""
+
 _FILMS_AT_ONCE: Final = 16
 _READERS: Final = 2
 _SHARD: Final = 512
@@ -42,11 +46,17 @@ _LENGTH: Final = 1 + 4 + 4 + PLACES**2 + CHANNELS
 
 
 def find_folder_lungs(
-    root: Path, entries: Sequence[Entry], cache: Path, *, engine: str = "auto", progress: Advance | None = None
+    root: Path,
+    entries: Sequence[Entry],
+    cache: Path,
+    *,
+    engine: str = "auto",
+    progress: Advance | None = None,
+    search: LungPass | None = None,
 ) -> FolderLungs:
     """Find the lungs of films; what the cache has is not looked for again.
 
-    `progress` is called with the films done and the films to do.
+    `progress` is called with the films done and the films to do; `search` looks for them instead of `engine`.
 
     Raises:
         FailedFilmsError: at the end, where it failed on some films; the cache then has the others.
@@ -54,28 +64,32 @@ def find_folder_lungs(
     finder = f"{digest(FINDER_FILE)} {_FIELD_FORM}"
     kept = ArrayCache(cache, "lungs", f"{finder} {_FORM}", (_LENGTH,))
     paths = {entry.sha256: root / entry.path for entry in entries}
-    found = {sha256: _unpacked(row) for sha256, row in kept.read(paths)}
+    found = {sha256: unpack_lungs(row) for sha256, row in kept.read(paths)}
     missing = [sha256 for sha256 in paths if sha256 not in found]
     if missing:
-        new, failed = _look(engine, {sha256: paths[sha256] for sha256 in missing}, kept, progress)
+        looked_for = (search or partial(_search_here, engine))({sha256: paths[sha256] for sha256 in missing})
+        new, failed = _keep(looked_for, {sha256: paths[sha256] for sha256 in missing}, kept, progress)
         if failed:
             raise FailedFilmsError(failed)
         found |= new
     return FolderLungs.of(finder, found, root, entries)
 
 
-def _look(
-    engine: str, films: Mapping[str, Path], kept: ArrayCache, progress: Advance | None
+def _keep(
+    looked_for: Iterator[tuple[str, FoundLungs | Refusal]],
+    films: Mapping[str, Path],
+    kept: ArrayCache,
+    progress: Advance | None,
 ) -> tuple[dict[str, FoundLungs], dict[Path, Refusal]]:
-    """Look for the lungs of films, by their digests, and keep what is found; with the films on which that failed."""
+    """Keep the lungs of films, by their digests, as they are found; with the films on which that failed."""
     found: dict[str, FoundLungs] = {}
     failed: dict[Path, Refusal] = {}
     unwritten: dict[str, NDArray[np.float32]] = {}
-    for (sha256, path), lungs in zip(films.items(), _search(engine, list(films.values())), strict=True):
+    for sha256, lungs in looked_for:
         if isinstance(lungs, Refusal):
-            failed[path] = lungs
+            failed[films[sha256]] = lungs
         else:
-            found[sha256], unwritten[sha256] = lungs, _packed(lungs)
+            found[sha256], unwritten[sha256] = lungs, pack_lungs(lungs)
         if progress is not None:
             progress(len(found) + len(failed), len(films))
         if len(unwritten) == _SHARD:
@@ -97,10 +111,14 @@ def lungs_for(
     return lungs
 
 
-def without_lungless(config: RunConfig, manifest: Manifest, console: Console) -> tuple[Manifest, FolderLungs]:
+def without_lungless(
+    config: RunConfig, manifest: Manifest, console: Console, search: LungPass | None = None
+) -> tuple[Manifest, FolderLungs]:
     """The films in which lungs were found, upright and not inverted, and where they are; the others are set aside and said."""
     with progress_bar(console, "Finding the lungs") as advance:
-        lungs = find_folder_lungs(manifest.root, manifest.entries, config.cache, engine=config.engine, progress=advance)
+        lungs = find_folder_lungs(
+            manifest.root, manifest.entries, config.cache, engine=config.engine, progress=advance, search=search
+        )
         advance(len(manifest.entries), len(manifest.entries))
     kept = tuple(entry for entry in manifest.entries if lungs.hindrance(entry.sha256) is None)
     if len(kept) < len(manifest.entries):
@@ -127,15 +145,28 @@ def _say_set_aside(manifest: Manifest, kept: Sequence[Entry], aside: Sequence[Se
     console.print(f"Set aside: {text} of {len(manifest.entries):,} films; the report lists them.", style="yellow")
 
 
-def _search(engine: str, paths: Sequence[Path]) -> Iterator[FoundLungs | Refusal]:
-    backbone = finder_backbone()
-    running = SharedEngine(load_engine(backbone, find_weights(backbone), engine=engine))
-    finder = LungFinder.load()
-    with ThreadPoolExecutor(_READERS) as readers:
-        read = ahead(readers, _read, paths, 2 * _FILMS_AT_ONCE)
-        while pictures := list(islice(read, _FILMS_AT_ONCE)):
-            found = iter(_found(running, finder, [one for one in pictures if not isinstance(one, Refusal)]))
-            yield from (one if isinstance(one, Refusal) else next(found) for one in pictures)
+def _search_here(engine: str, films: Mapping[str, Path]) -> Iterator[tuple[str, FoundLungs | Refusal]]:
+    """A `LungPass` on this machine."""
+    return zip(films, LungSearch(engine)(list(films.values())), strict=True)
+
+
+class LungSearch:
+    """The lung finder, ready to look for the lungs of films."""
+
+    def __init__(self, engine: str, *, threads: int | None = None) -> None:
+        """See `models.engines.load.load_engine`."""
+        backbone = finder_backbone()
+        self._engine = SharedEngine(load_engine(backbone, find_weights(backbone), engine=engine, threads=threads))
+        self._finder = LungFinder.load()
+
+    def __call__(self, paths: Sequence[Path]) -> Iterator[FoundLungs | Refusal]:
+        """The lungs of each film in order, or why they cannot be looked for."""
+        with ThreadPoolExecutor(_READERS) as readers:
+            read = ahead(readers, _read, paths, 2 * _FILMS_AT_ONCE)
+            while pictures := list(islice(read, _FILMS_AT_ONCE)):
+                there = [one for one in pictures if not isinstance(one, Refusal)]
+                found = iter(_found(self._engine, self._finder, there))
+                yield from (one if isinstance(one, Refusal) else next(found) for one in pictures)
 
 
 def _found(
@@ -153,16 +184,18 @@ def _found(
     return [found] * len(pictures) if isinstance(found, Refusal) else found
 
 
-def _packed(lungs: FoundLungs) -> NDArray[np.float32]:
-    """Everything about a film's lungs as one row; a box that is not there as not-a-number."""
+def pack_lungs(lungs: FoundLungs, *, embedding: bool = True) -> NDArray[np.float32]:
+    """A film's lungs as one row, with or without the description of the whole film; a box that is not there as not-a-number."""
     box = lungs.box
     edges = (np.nan,) * 4 if box is None else (box.top, box.left, box.bottom, box.right)
     frame = lungs.frame.top, lungs.frame.left, lungs.frame.bottom, lungs.frame.right
     code = _CODES.index(lungs.finding.code) if lungs.finding else -1
-    return np.concatenate([[code], frame, edges, lungs.map.ravel(), lungs.embedding]).astype(np.float32)
+    described = lungs.embedding if embedding else ()
+    return np.concatenate([[code], frame, edges, lungs.map.ravel(), described]).astype(np.float32)
 
 
-def _unpacked(row: NDArray[np.float32]) -> FoundLungs:
+def unpack_lungs(row: NDArray[np.float32]) -> FoundLungs:
+    """A film's lungs of a row that `pack_lungs` made."""
     code, frame, edges = int(row[0]), _box(row[1:5]), row[5:9]
     finding = Finding(_CODES[code], REFUSAL_CODES[_CODES[code]]) if code >= 0 else None
     lung_map, embedding = row[9 : 9 + PLACES**2].reshape(PLACES, PLACES), row[9 + PLACES**2 :]
