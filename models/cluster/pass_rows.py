@@ -35,13 +35,17 @@ def pass_rows(
 
     A row of which nothing comes, although it was given out by itself, is missing from what is yielded.
     """
-    done = np.empty(0, np.int64)
+    if not rows.num_rows:
+        return
+    ids = rows["id"].to_numpy()
+    done = np.zeros(ids.max() + 1, np.bool_)
     workers, _ = _pool(cluster)
     for rows_at_once in (min(_LARGEST_BLOCK, max(1, rows.num_rows // (_BLOCKS_EACH * workers))), batch, 1):
-        left = rows.filter(pa.array(~np.isin(rows["id"].to_numpy(), done)))
+        left = rows.filter(pa.array(~done[ids]))
         for part in _pass_once(worker, arguments, left, cluster, rows_at_once, min(batch, rows_at_once)):
-            fresh = part.filter(pa.array(~np.isin(part["id"].to_numpy(), done)))
-            done = np.concatenate([done, fresh["id"].to_numpy()])
+            come = part["id"].to_numpy()
+            fresh = part.filter(pa.array(~done[come]))
+            done[come] = True
             if fresh.num_rows:
                 yield fresh
 

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from models.backbones.pooling import POOLED, pooled_rows
 from models.engines.engine import Engine
@@ -145,9 +146,10 @@ def embed_views(
         per_batch=max(_VIEWS_PER_BATCH, 2 * engine.films_at_once),
         readers=readers,
     )
-    for names, shown in prepared:
-        seen = engine.run(shown.pixels)
-        yield names, pooled_rows(seen.pooled, seen.feature_map, shown.lungs)
+    with threadpool_limits(1, user_api="blas"):  # so that the last digit does not depend on how many cores there are
+        for names, shown in prepared:
+            seen = engine.run(shown.pixels)
+            yield names, pooled_rows(seen.pooled, seen.feature_map, shown.lungs)
 
 
 def _keys(

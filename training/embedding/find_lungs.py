@@ -89,7 +89,8 @@ def _keep(
         if isinstance(lungs, Refusal):
             failed[films[sha256]] = lungs
         else:
-            found[sha256], unwritten[sha256] = lungs, pack_lungs(lungs)
+            unwritten[sha256] = pack_lungs(lungs)
+            found[sha256] = unpack_lungs(unwritten[sha256])  # as a later run will find them, to the last digit
         if progress is not None:
             progress(len(found) + len(failed), len(films))
         if len(unwritten) == _SHARD:
