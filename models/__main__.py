@@ -5,6 +5,7 @@
     python -m models predict films --prevalence 0.1                 probabilities where one film in ten is positive
     python -m models predict films --by-patient highest             films of one patient together, too
     python -m models predict films --operating-point balanced       plain verdicts, none of them indeterminate
+    python -m models predict s3://bucket/films --cluster HOST:6379 --results out    on a Ray cluster
     python -m models verify default
     python -m models list
     python -m models promote mine --reason "trained on our films"   the current bundle from now on
@@ -146,6 +147,11 @@ def _add_predict(predict: argparse.ArgumentParser) -> None:
         metavar="REGEX",
         help=r"for --by-patient: its first group, searched in the file name, is the patient, as in '^(\d+)_'",
     )
+    _add_cluster(predict)
+    predict.set_defaults(command=_predict)
+
+
+def _add_cluster(predict: argparse.ArgumentParser) -> None:
     cluster = predict.add_argument_group("on a cluster", "See docs/scale.md.")
     cluster.add_argument(
         "--cluster",
@@ -166,7 +172,6 @@ def _add_predict(predict: argparse.ArgumentParser) -> None:
         metavar="N",
         help="of each worker; it has a model, and a GPU where there are some, of its own (default: %(default)s)",
     )
-    predict.set_defaults(command=_predict)
 
 
 def _predict_on_cluster(options: argparse.Namespace) -> int:

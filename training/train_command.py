@@ -35,6 +35,7 @@ it is, its calibration and its thresholds come from patients that the head has n
     python -m training train radiographs --name mine
     python -m training train radiographs --name mine2 --width 0       seconds: the embeddings are kept
     python -m training train radiographs --name own --backbone resnet18 --from-scratch     no published weights
+    python -m training train /nfs/films --name large --cluster HOST:6379              on a Ray cluster (docs/scale.md)
     python -m training train mine/dicom --name adults --patient-regex '^(\\d+)_' --population "adults, one hospital"
 
 Some minutes for 5,000 images and two views on two cores, seconds where the embeddings are kept (docs/speed.md). Stop it

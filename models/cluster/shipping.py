@@ -1,6 +1,8 @@
 """Bundles and weights on their way to workers: sent once, by digest, and verified where they arrive."""
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,15 +33,17 @@ class ShippedWeights:
 
         return cls(weights.path.name, weights.sha256, weights.source, ray.put(weights.path.read_bytes()))
 
-    def unpack(self) -> WeightsFile:
-        """Write the file into a folder of this process' own; raises WeightsError where it is not what was sent."""
+    @contextmanager
+    def unpacked(self) -> Iterator[WeightsFile]:
+        """Have the file for a while; raises WeightsError where it is not what was sent."""
         import ray
 
-        path = Path(tempfile.mkdtemp(prefix="pneumolens-")) / self.name
-        path.write_bytes(ray.get(self.content))
-        if (found := digest(path)) != self.sha256:
-            raise WeightsError(f"The weights that were sent must have the SHA-256 {self.sha256}. Received: {found}")
-        return WeightsFile(path, self.sha256, self.source)
+        with tempfile.TemporaryDirectory(prefix="pneumolens-") as scratch:
+            path = Path(scratch) / self.name
+            path.write_bytes(ray.get(self.content))
+            if (found := digest(path)) != self.sha256:
+                raise WeightsError(f"The weights that were sent must have the SHA-256 {self.sha256}. Received: {found}")
+            yield WeightsFile(path, self.sha256, self.source)
 
 
 @dataclass(frozen=True)
@@ -64,17 +68,19 @@ class ShippedBundle:
         files = {path.name: ray.put(path.read_bytes()) for path in sorted(bundle.folder.iterdir()) if path.is_file()}
         return cls(bundle.spec.name, bundle.sha256, files)
 
-    def unpack(self) -> Bundle:
-        """Write it into a folder of this process' own and verify it; raises BundleError where it is not what was sent."""
+    @contextmanager
+    def unpacked(self) -> Iterator[Bundle]:
+        """Have the bundle for a while, every file of it verified; raises BundleError where it is not what was sent."""
         import ray
 
-        folder = Path(tempfile.mkdtemp(prefix="pneumolens-")) / self.name
-        folder.mkdir()
-        for name, content in zip(self.files, ray.get(list(self.files.values())), strict=True):
-            (folder / name).write_bytes(content)
-        bundle = read_bundle(folder)
-        if bundle.sha256 != self.sha256:
-            raise BundleError(
-                f"The bundle that was sent must have the SHA-256 {self.sha256}. Received: {bundle.sha256}"
-            )
-        return bundle
+        with tempfile.TemporaryDirectory(prefix="pneumolens-") as scratch:
+            folder = Path(scratch) / self.name
+            folder.mkdir()
+            for name, content in zip(self.files, ray.get(list(self.files.values())), strict=True):
+                (folder / name).write_bytes(content)
+            bundle = read_bundle(folder)
+            if bundle.sha256 != self.sha256:
+                raise BundleError(
+                    f"The bundle that was sent must have the SHA-256 {self.sha256}. Received: {bundle.sha256}"
+                )
+            yield bundle

@@ -47,7 +47,8 @@ class FilmJudge:
         operating_point: str | None,
         prevalence: float | None,
     ) -> None:
-        self._predictor = Predictor(bundle.unpack(), engine=engine, weights=weights.unpack(), threads=cores)
+        with bundle.unpacked() as verified, weights.unpacked() as file:
+            self._predictor = Predictor(verified, engine=engine, weights=file, threads=cores)
         self._upright, self._asked = upright, (operating_point, prevalence)
 
     def __call__(self, rows: pa.Table) -> pa.Table:

@@ -102,7 +102,8 @@ class FilmEmbedder:
         augmentation: AugmentationConfig,
         seed: int,
     ) -> None:
-        self._engine = load_engine(get_backbone(backbone), weights.unpack(), engine=engine, threads=cores)
+        with weights.unpacked() as file:
+            self._engine = load_engine(get_backbone(backbone), file, engine=engine, threads=cores)
         if self._engine.precision != precision:
             raise ClusterError(
                 f"All machines must compute alike: {precision} here. Received: {self._engine.precision} on a worker. "
