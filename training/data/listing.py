@@ -5,6 +5,7 @@ where it lies, or was not named, and followed upwards it would give films a seco
 file is read like the file.
 """
 
+import os
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -51,17 +52,19 @@ def look_into(parent: Path, root: Path) -> Contents:
     A broken link counts as a file, so that it is reported; a device or a pipe does not, as reading it might never end.
     """
     try:
-        items = sorted(parent.iterdir())
+        with os.scandir(parent) as entries:  # which knows what is a folder without asking for each
+            items = sorted(entries, key=lambda entry: entry.name)
     except OSError as error:
         raise DatasetError(
             "not_a_folder", f"Every folder of the data set must be readable. Received: {parent}, {error.strerror}."
         ) from error
     found = Contents([], [], [])
-    for item in items:
-        if item.is_dir():
+    for entry in items:
+        item = parent / entry.name
+        if entry.is_dir():
             reason = _reason_to_leave_out(item, root)
             found.left_out.append(LeftOut(item, reason)) if reason else found.folders.append(item)
-        elif not _is_junk(item) and (item.is_file() or not item.exists()):
+        elif not _is_junk(item) and (entry.is_file() or not item.exists()):
             found.files.append(item)
     return found
 
@@ -96,7 +99,7 @@ def files_below(folder: Path, root: Path) -> tuple[list[Path], list[LeftOut]]:
         files += found.files
         left_out += found.left_out
         waiting += found.folders
-    return sorted(files), sorted(left_out)
+    return sorted(files, key=lambda file: file.parts), sorted(left_out)
 
 
 class Candidate(NamedTuple):
