@@ -36,11 +36,11 @@ from models.system.progress import progress_bar
 from training.config import HeadTraining, RunConfig
 from training.data.folder import read_folder
 from training.data.folds import grouped_folds
-from training.data.leaks import find_leaks
 from training.embedding.cache import EmbeddingCache
 from training.embedding.embed_folder import embed_folder, plain_embedder
 from training.heads.fit import Part, fit_side_by_side
 from training.heads.stack import Candidate
+from training.leaks.find import find_leaks
 
 MORE: Final = 100
 _SIDE: Final = 32

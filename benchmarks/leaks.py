@@ -28,10 +28,10 @@ from models.films.radiograph import read_radiograph
 from models.system.files import cache_folder, write_atomically
 from models.system.progress import progress_bar
 from models.system.quiet import import_keras_quietly
-from training.data.leaks import LeakPair, Leaks, find_leaks
 from training.data.manifest import Entry, Manifest, read_manifest
 from training.data.perceptual_hash import perceptual_hash, pixels_sha256
 from training.embedding.cache import EmbeddingCache
+from training.leaks.find import LeakPair, Leaks, find_leaks
 from training.reports.leak_report import draw_pairs
 
 SEED: Final = 2015

@@ -11,12 +11,12 @@ from models.backbones.table import DEFAULT_BACKBONE
 from models.system.files import write_atomically
 from training.config import RunConfig
 from training.data.folder import read_films
-from training.data.leaks import describe, find_leaks
 from training.data.locked import lock_patients
 from training.data.manifest import Manifest
 from training.embedding.cache import EmbeddingCache
 from training.embedding.choose_engine import choose_engine
 from training.embedding.embed_folder import plain_embedder
+from training.leaks.find import describe, find_leaks
 from training.options import add_cache, add_lock, add_patients, add_progress_file, watched_console
 
 INSPECTION_FILE: Final = "inspection.json"

@@ -23,7 +23,6 @@ from models.system.files import digest
 from models.system.progress import progress_bar
 from training.config import RunConfig
 from training.data.folder import read_notes
-from training.data.leaks import Leaks
 from training.data.learnable import learnable
 from training.data.locked import save_learnt
 from training.data.manifest import Manifest
@@ -34,6 +33,7 @@ from training.heads.fit_folds import FittedHeads
 from training.heads.operating_points import Promises
 from training.heads.search import Search
 from training.heads.surroundings import Surroundings
+from training.leaks.find import Leaks
 from training.metrics.assessment import Assessment, assess
 from training.metrics.bootstrap import DRAWS, Metrics, metrics_json
 from training.metrics.judged import Judged, calibration_gain

@@ -20,8 +20,6 @@ from models.system.quiet import import_keras_quietly
 from training.config import RunConfig
 from training.data.folder import choose_positive
 from training.data.folds import Split
-from training.data.leak_gate import leak_files, settle_leaks
-from training.data.leaks import Leaks, find_leaks
 from training.data.learnable import split_patients
 from training.data.manifest import Manifest
 from training.embedding.cache import EmbeddingCache
@@ -38,6 +36,8 @@ from training.heads.group import group_reference
 from training.heads.operating_points import operating_points
 from training.heads.search import Search, search_heads
 from training.heads.surroundings import examine_surroundings
+from training.leaks.find import Leaks, find_leaks
+from training.leaks.gate import leak_files, settle_leaks
 from training.metrics.judged import Judged
 from training.reports.augmentation_sheet import write_contact_sheet
 from training.reports.leak_report import report_leaks

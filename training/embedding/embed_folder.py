@@ -13,7 +13,6 @@ from rich.console import Console
 from models.engines.engine import Engine
 from models.system.progress import progress_bar
 from training.config import AugmentationConfig, RunConfig
-from training.data.leaks import EmbedPlain
 from training.data.learnable import class_indices, learnable
 from training.data.manifest import Entry, Manifest
 from training.embedding.cache import EmbeddingCache
@@ -22,6 +21,7 @@ from training.embedding.embed import embed
 from training.embedding.embedded_films import EmbeddedFilms, Probes
 from training.embedding.folder_lungs import FolderLungs
 from training.embedding.views import Probe, View
+from training.leaks.find import EmbedPlain
 
 _PROBED: Final = 1000
 """Films that are put to the test: what their surroundings say is told by a fifth of a large folder, too."""

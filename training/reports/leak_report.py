@@ -7,7 +7,7 @@ from typing import Final
 
 from models.system.files import atomic_path
 from training.data.failed_films import read_film
-from training.data.leaks import LeakPair, Leaks
+from training.leaks.find import LeakPair, Leaks
 from training.plots.judged_plots import contact_sheet
 
 _PAIRS_IN_PICTURE: Final = 20

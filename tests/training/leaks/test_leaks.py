@@ -14,10 +14,10 @@ from models.films.radiograph import read_radiograph
 from tests.training import films
 from tests.training.conftest import Trained, Workshop
 from training.data.folds import grouped_folds
-from training.data.leaks import Leaks, find_leaks, regroup
 from training.data.manifest import Entry, Manifest, read_manifest
 from training.data.patients import DatasetError
 from training.data.perceptual_hash import near_pairs, perceptual_hash
+from training.leaks.find import Leaks, find_leaks, regroup
 
 
 def film(seed: int, opacity: float = 0.0) -> NDArray[np.uint8]:

@@ -7,9 +7,9 @@ from typing import Final
 from rich.console import Console
 
 from training.config import RunConfig
-from training.data.leaks import LeakPair, Leaks, describe, regroup
 from training.data.manifest import Manifest
 from training.data.patients import DatasetError
+from training.leaks.find import LeakPair, Leaks, describe, regroup
 
 _PAIRS_IN_MESSAGE: Final = 3
 
