@@ -1,5 +1,6 @@
 """Results as HTML. Every text is escaped here: file names, and even labels, are written by others."""
 
+import json
 from base64 import b64encode
 from collections.abc import Iterable
 from html import escape
@@ -12,7 +13,13 @@ from models.prediction import INDETERMINATE, Prediction
 
 def notice() -> str:
     """The strip that stays in sight on every page."""
-    return f'<div class="pl-notice" role="note">{escape(NOTICE)}</div>'
+    return f'<div class="pl-notice" role="note">{escape(_(NOTICE))}</div>'
+
+
+def drop_zone_words() -> str:
+    """A style that puts our own words into the drop zone; the catalogue's, and nobody else's."""
+    words = json.dumps(_("Drop films here, or"), ensure_ascii=False)
+    return f'<style>[data-testid="stFileUploaderDropzone"]::before {{ content: {words}; font-weight: 600; }}</style>'
 
 
 def brand(icon: str) -> str:
@@ -40,13 +47,13 @@ def reading(prediction: Prediction) -> str:
     if prediction.finding:
         verdict += _said(prediction.finding)
     for note in prediction.notes:
-        verdict += f'<div class="pl-note" role="note"><strong>Note</strong>{_said(note)}</div>'
+        verdict += f'<div class="pl-note" role="note"><strong>{escape(_("Note"))}</strong>{_said(note)}</div>'
     if prediction.positive is None:
         return verdict + "".join(_class_bar(prediction, label) for label in prediction.labels)
     probability = prediction.probability(prediction.positive)
+    of_what = escape(_("probability of {label}", label=prediction.positive))
     return (
-        f'<p class="pl-probability"><strong>{escape(percent(probability))}</strong> '
-        f"probability of {escape(prediction.positive)}</p>"
+        f'<p class="pl-probability"><strong>{escape(percent(probability))}</strong> {of_what}</p>'
         f"{_zone_bar(prediction, probability)}{verdict}"
     )
 
@@ -54,8 +61,8 @@ def reading(prediction: Prediction) -> str:
 def refusal(name: str, refused: Refusal) -> str:
     """The card of a file that was not judged."""
     return (
-        f'<div class="pl-refusal">{file_name(name)}<p><strong>Not judged.</strong> {escape(_(refused.sentence))}</p>'
-        f'<p class="pl-small">Code: <code>{escape(refused.code)}</code></p></div>'
+        f'<div class="pl-refusal">{file_name(name)}<p><strong>{escape(_("Not judged."))}</strong> '
+        f'{escape(_(refused.sentence))}</p><p class="pl-small">{_code(refused)}</p></div>'
     )
 
 
@@ -85,35 +92,40 @@ def film_frame(key: str, width: int, height: int) -> str:
 def similar_films(films: Iterable[tuple[str, str, bytes]]) -> str:
     """Name, class and picture of the synthetic films that a film looks most like."""
     figures = "".join(
-        f'<figure><img src="{data_address(jpeg, "image/jpeg")}" alt="Synthetic film {escape(name)}">'
+        f'<figure><img src="{data_address(jpeg, "image/jpeg")}" alt="{escape(_("Synthetic film {name}", name=name))}">'
         f"<figcaption>{escape(label)}</figcaption></figure>"
         for name, label, jpeg in films
     )
-    return f'<section class="pl-similar"><h4>Most similar synthetic films</h4><div>{figures}</div></section>'
+    return f'<section class="pl-similar"><h4>{escape(_("Most similar synthetic films"))}</h4><div>{figures}</div></section>'
 
 
 def shown_field(png: bytes, attention: str) -> str:
     """What the model was shown of a film, and how much of its attention lies within the lungs."""
     said = f'<span class="pl-attention">{escape(attention)}</span>' if attention else ""
+    alt = escape(_("The part of the film that was judged"))
     return (
-        f'<figure class="pl-shown"><img src="{data_address(png, "image/png")}" alt="The part of the film that was judged">'
-        f"<figcaption><strong>{escape(WHAT_WAS_SHOWN)}</strong>{said}</figcaption></figure>"
+        f'<figure class="pl-shown"><img src="{data_address(png, "image/png")}" alt="{alt}">'
+        f"<figcaption><strong>{escape(_(WHAT_WAS_SHOWN))}</strong>{said}</figcaption></figure>"
     )
 
 
 def preview(jpeg: bytes, what: str) -> str:
     """A film as it would be judged, small, with what was done to it."""
-    address = data_address(jpeg, "image/jpeg")
+    alt = escape(_("Preview of the film: {what}", what=what))
     return (
-        f'<figure class="pl-preview"><img src="{address}" alt="Preview of the film: {escape(what)}">'
+        f'<figure class="pl-preview"><img src="{data_address(jpeg, "image/jpeg")}" alt="{alt}">'
         f"<figcaption>{escape(what)}</figcaption></figure>"
     )
 
 
 def _said(reason: Refusal) -> str:
     """A sentence with its code."""
-    code = f'<span class="pl-small">Code: <code>{escape(reason.code)}</code></span>'
-    return f"<p>{escape(_(reason.sentence))}<br>{code}</p>"
+    return f'<p>{escape(_(reason.sentence))}<br><span class="pl-small">{_code(reason)}</span></p>'
+
+
+def _code(reason: Refusal) -> str:
+    """The stable code, the same in every language."""
+    return f"{escape(_('Code:'))} <code>{escape(reason.code)}</code>"
 
 
 def _zone_bar(prediction: Prediction, probability: float) -> str:
@@ -124,9 +136,10 @@ def _zone_bar(prediction: Prediction, probability: float) -> str:
     if interval := interval_sentence(prediction):
         start, end = (100 * place for place in prediction.interval or (0, 1))
         between = f'<i class="pl-interval" style="left:min({start:.2f}%, 100% - 4px);width:{end - start:.2f}%"></i>'
-        interval = f"95 % interval of the calibration: {interval}"
+        interval = _("95 % interval of the calibration: {interval}", interval=interval)
+    label = _("Probability {share}. {zone}", share=percent(probability), zone=words)
     return (
-        f'<div class="pl-bar pl-marked" role="img" aria-label="{escape(f"Probability {percent(probability)}. {words}")}">'
+        f'<div class="pl-bar pl-marked" role="img" aria-label="{escape(label)}">'
         f'<div class="pl-track"><b style="width:{100 * probability:.2f}%"></b>{zone}</div>{between}{marks}</div>'
         f'<p class="pl-small">{escape(interval)}</p><p class="pl-small"><i class="pl-key"></i>{escape(words)}</p>'
     )

@@ -13,7 +13,8 @@ import streamlit as st  # noqa: E402
 from app import drawing  # noqa: E402
 from app.language import _  # noqa: E402
 from app.session import require_bundle  # noqa: E402
-from app.visitor import offer_languages, settle_language  # noqa: E402
+from app.streamlit_words import words_script  # noqa: E402
+from app.visitor import ask_to_sign_in, needs_words, offer_languages, offer_sign_out, settle_language  # noqa: E402
 
 HERE = Path(__file__).parent
 
@@ -21,6 +22,9 @@ st.set_page_config(page_title="PneumoLens", page_icon=str(HERE / "icon.svg"), la
 settle_language()
 st.html(HERE / "style.css")
 st.html(drawing.notice())
+if needs_words():
+    st.html(words_script(), unsafe_allow_javascript=True)
+ask_to_sign_in()
 require_bundle()
 
 pages = [
@@ -37,4 +41,5 @@ with st.container(horizontal=True, vertical_alignment="center", key="navigation"
         st.page_link(one, width="content")
     st.space("stretch")
     offer_languages()
+    offer_sign_out()
 page.run()

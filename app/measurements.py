@@ -1,59 +1,73 @@
 """What was measured of a bundle, as rows and sentences; plain text, or Markdown where it says so."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
-from app.wording import plain_name
+from app.language import N_, _, number
+from app.record import plain_name
 
 MOST_OUTSIDE: Final = 0.75
 """AUROC of the surroundings alone from which the pages warn."""
 
 _METRICS: Final = {
-    "auroc": "AUROC",
-    "auprc": "Average precision",
-    "ppv": "Positive predictive value",
-    "npv": "Negative predictive value",
-    "brier": "Brier score",
-    "macro_auroc": "AUROC, mean of the classes",
+    "auroc": N_("AUROC"),
+    "auprc": N_("Average precision"),
+    "sensitivity": N_("Sensitivity"),
+    "specificity": N_("Specificity"),
+    "accuracy": N_("Accuracy"),
+    "balanced_accuracy": N_("Balanced accuracy"),
+    "ppv": N_("Positive predictive value"),
+    "npv": N_("Negative predictive value"),
+    "brier": N_("Brier score"),
+    "calibration_slope": N_("Calibration slope"),
+    "calibration_intercept": N_("Calibration intercept"),
+    "macro_auroc": N_("AUROC, mean of the classes"),
 }
 _SURROUNDINGS: Final = {
-    "exchanged": "Lungs on the surroundings of a film of the other class",
-    "alone": "Surroundings alone, the lungs blanked",
-    "readable": "For comparison: a regression fitted on surroundings alone",
+    "exchanged": N_("Lungs on the surroundings of a film of the other class"),
+    "alone": N_("Surroundings alone, the lungs blanked"),
+    "readable": N_("For comparison: a regression fitted on surroundings alone"),
+}
+_SAID: Final = {
+    "exchanged": N_("{interval} with the surroundings exchanged for those of a film of the other class"),
+    "alone": N_("{interval} by the surroundings alone, without lungs"),
+    "readable": N_("{interval} by a regression fitted on surroundings alone"),
 }
 
 
 def interval(value: float, low: float, high: float) -> str:
     """A number with its 95 % interval."""
-    return f"{value:.3f} ({low:.3f} to {high:.3f})"
+    return _("{value} ({low} to {high})", value=number(value, 3), low=number(low, 3), high=number(high, 3))
 
 
 def metric_name(name: str) -> str:
     """A metric's name for people."""
     if name.startswith("recall_"):
-        return f"Sensitivity for {name.removeprefix('recall_')}"
-    return _METRICS.get(name, plain_name(name))
+        return _("Sensitivity for {label}", label=name.removeprefix("recall_"))
+    return _(_METRICS[name]) if name in _METRICS else plain_name(name)
 
 
 def metric_rows(metrics: Mapping[str, object]) -> list[dict[str, str]]:
     """A row for each metric of a table: its name, its value with interval, and the images that it rests on."""
-    return [{"Metric": metric_name(name), **_metric_cells(value)} for name, value in metrics.items()]
+    return [{_("Metric"): metric_name(name), **_metric_cells(value)} for name, value in metrics.items()]
 
 
 def _metric_cells(value: object) -> dict[str, str]:
     if isinstance(value, Mapping):
-        number = interval(value["value"], value["low"], value["high"])
-        return {"Value (95 % interval)": number, "Images": f"{value['n']:,}", "Patients": f"{value['patients']:,}"}
-    return {"Value (95 % interval)": "not assessable", "Images": "", "Patients": ""}
+        found = interval(value["value"], value["low"], value["high"])
+        counts = number(value["n"]), number(value["patients"])
+    else:
+        found, counts = _("not assessable"), ("", "")
+    return {_("Value (95 % interval)"): found, _("Images"): counts[0], _("Patients"): counts[1]}
 
 
-def batch_rows(scores: Sequence[Mapping[str, object]]) -> list[dict[str, str]]:
+def batch_rows(scores: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     """A row for each acquisition batch that was held out."""
     return [
         {
-            "Fitted on": str(score["fitted_on"]),
-            "AUROC on the others": f"{score['auroc']:.4f}",
-            "Images": f"{score['n']:,}",
+            _("Fitted on"): str(score["fitted_on"]),
+            _("AUROC on the others"): number(score["auroc"], 4),
+            _("Images"): number(score["n"]),
         }
         for score in scores
     ]
@@ -63,9 +77,9 @@ def surroundings_rows(found: Mapping[str, Mapping[str, float]]) -> list[dict[str
     """A row for each measurement on the surroundings of the lungs."""
     return [
         {
-            "On patients it had not seen": _SURROUNDINGS[name],
-            "AUROC (95 % interval)": interval(one["value"], one["low"], one["high"]),
-            "Images": f"{one['n']:,.0f}",
+            _("On patients it had not seen"): _(_SURROUNDINGS[name]),
+            _("AUROC (95 % interval)"): interval(one["value"], one["low"], one["high"]),
+            _("Images"): number(one["n"]),
         }
         for name, one in found.items()
     ]
@@ -73,13 +87,8 @@ def surroundings_rows(found: Mapping[str, Mapping[str, float]]) -> list[dict[str
 
 def surroundings_sentence(found: Mapping[str, Mapping[str, float]]) -> str:
     """What the measurements on the surroundings mean; empty where there are none."""
-    said = {
-        "exchanged": "with the surroundings exchanged for those of a film of the other class",
-        "alone": "by the surroundings alone, without lungs",
-        "readable": "by a regression fitted on surroundings alone",
-    }
-    numbers = [f"{interval(one['value'], one['low'], one['high'])} {said[name]}" for name, one in found.items()]
-    return f"AUROC (95 % interval): {'; '.join(numbers)}. Chance is 0.5." if numbers else ""
+    said = [_(_SAID[name], interval=interval(one["value"], one["low"], one["high"])) for name, one in found.items()]
+    return _("AUROC (95 % interval): {numbers}. Chance is 0.5.", numbers="; ".join(said)) if said else ""
 
 
 def surroundings_warning(found: Mapping[str, Mapping[str, float]]) -> str:
@@ -87,8 +96,9 @@ def surroundings_warning(found: Mapping[str, Mapping[str, float]]) -> str:
     alone = found.get("alone")
     if alone is None or alone["value"] <= MOST_OUTSIDE:
         return ""
-    number = interval(alone["value"], alone["low"], alone["high"])
-    return (
-        f"**It reads the label outside the lungs, too**: AUROC {number} on surroundings without any lungs, more than "
-        f"{MOST_OUTSIDE}. Its numbers will not hold where films are taken otherwise."
+    return _(
+        "**It reads the label outside the lungs, too**: AUROC {interval} on surroundings without any lungs, more than {most}. "
+        "Its numbers will not hold where films are taken otherwise.",
+        interval=interval(alone["value"], alone["low"], alone["high"]),
+        most=number(MOST_OUTSIDE, 2),
     )

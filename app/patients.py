@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from app.language import _
 from app.screening import Screened
-from app.wording import percent
+from app.wording import percent, verdict_name
 from models.command_line.by_patient import Patient, Rule, films_sentence, group_films, judge_patients
 from models.films.patient_key import name_key
 
@@ -26,12 +27,14 @@ def patients_of(results: Sequence[Screened], rule: Rule, prevalence: float | Non
 
 def patient_row(number: int, patient: Patient, results: Sequence[Screened], labels: Sequence[str]) -> dict[str, str]:
     """A patient as a row of the table; by number, as nobody's name belongs on the page."""
-    others = f" and {len(patient.films) - 1} more" if len(patient.films) > 1 else ""
+    name = _("{number}: {name}", number=number, name=results[patient.films[0]].name)
+    if others := len(patient.films) - 1:
+        name = _("{name} and {count} more", name=name, count=others)
     one = patient.prediction
     return {
-        "Patient": f"{number}: {results[patient.films[0]].name}{others}",
-        "Films judged": films_sentence(patient),
-        "Verdict": (one.verdict or "None") if one else "None",
+        _("Patient"): name,
+        _("Films judged"): _(films_sentence(patient)),
+        _("Verdict"): verdict_name(one.verdict if one else None),
         **{f"p({label})": percent(one.probability(label)) if one else "" for label in labels},
     }
 

@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
+from app.language import N_
 from models.bundle import Bundle
 from models.command_line.csv_table import csv_row, write_csv
 from models.films.patient_key import dicom_key
@@ -152,7 +153,7 @@ def named_counts(verdicts: Mapping[str | None, int], refused: int, labels: Seque
     """How many films there are of each verdict, None among them, and how many refused files, with the names they go by."""
     doubtful = {INDETERMINATE: verdicts.get(INDETERMINATE, 0)} if len(labels) == 2 else {}
     given = {label: verdicts.get(label, 0) for label in labels}
-    return {**given, **doubtful, "without verdict": verdicts.get(None, 0), "refused": refused}
+    return {**given, **doubtful, N_("without verdict"): verdicts.get(None, 0), N_("refused"): refused}
 
 
 def at_prevalence(result: Screened, prevalence: float | None) -> Screened:

@@ -10,6 +10,7 @@ import streamlit as st
 from app.audit.entry import LOCAL_USER, audit_entry
 from app.audit.log import AuditError, configured_log
 from app.batch.runner import BatchRunner
+from app.language import _
 from app.patients import patient_groups
 from app.references import Reference, read_references
 from app.screening import MAX_FILES, Readings, Screened
@@ -104,7 +105,7 @@ def require_bundle() -> None:
     try:
         serving()
     except (BundleError, OSError) as error:
-        st.error(f"No film can be judged. {error}")
+        st.error(_("No film can be judged. {reason}", reason=error))
         st.stop()
 
 
@@ -136,7 +137,7 @@ def wait_for(loading: "Future[Predictor]") -> Predictor:
     try:
         return loading.result()
     except (BundleError, WeightsError, DeviceError) as error:
-        st.error(f"The model cannot be loaded. {error}")
+        st.error(_("The model cannot be loaded. {reason}", reason=error))
         st.stop()
 
 

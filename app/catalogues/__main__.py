@@ -10,6 +10,7 @@ import ast
 import io
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -29,10 +30,11 @@ CALLED: Final = {
 Text = str | tuple[str, str]
 
 
-def texts_in_code() -> set[Text]:
+@cache
+def texts_in_code() -> frozenset[Text]:
     """Every text that the page says; one with a plural form is a pair."""
     files = (path for room in ("app", "models") for path in (ROOT / room).rglob("*.py"))
-    return {text for path in files for text in texts_in(path.read_text(encoding="utf-8"), path.name)}
+    return frozenset(text for path in files for text in texts_in(path.read_text(encoding="utf-8"), path.name))
 
 
 def texts_in(source: str, name: str) -> Iterator[Text]:

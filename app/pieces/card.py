@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from app import drawing
+from app.language import _, percentage
 from app.pictures import draw, draw_mended
 from app.references import Reference, similar
 from app.screening import Screened, at_prevalence, mend
@@ -52,9 +53,10 @@ def _show_pager(total: int) -> None:
 
     first = desk().page * CARDS
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="center", key="pager"):
-        st.button("Previous", on_click=turn, args=(-1,), disabled=first == 0)
-        st.markdown(f"{first + 1} to {min(first + CARDS, total)} of {total}", width="content")
-        st.button("Next", on_click=turn, args=(1,), disabled=first + CARDS >= total)
+        st.button(_("Previous"), key="previous", on_click=turn, args=(-1,), disabled=first == 0)
+        shown = _("{first} to {last} of {total}", first=first + 1, last=min(first + CARDS, total), total=total)
+        st.markdown(shown, width="content")
+        st.button(_("Next"), key="next", on_click=turn, args=(1,), disabled=first + CARDS >= total)
 
 
 def _show_judged(key: str, result: Screened, prediction: Prediction, references: Sequence[Reference]) -> None:
@@ -85,22 +87,28 @@ def _show_film(key: str, result: Screened, prediction: Prediction) -> None:
         if result.film.field:
             st.html(drawing.shown_field(result.film.field, attention_sentence(prediction)), width=SHOWN_WIDTH)
         opacity, outlined = _ask_layers(key, prediction)
-    alt = f"Chest radiograph with the heatmap for {prediction.heatmap_label} at {opacity} % opacity"
+    alt = _(
+        "Chest radiograph with the heatmap for {label} at {opacity} opacity",
+        label=prediction.heatmap_label,
+        opacity=percentage(opacity / 100, 0),
+    )
     picture = drawing.data_address(draw(result, opacity=opacity / 100, outlined=outlined), "image/jpeg")
-    place.image(picture, width="stretch", alt=f"{alt}, and the box of what was judged" if outlined else alt)
+    place.image(
+        picture, width="stretch", alt=_("{what}, and the box of what was judged", what=alt) if outlined else alt
+    )
 
 
 def _ask_layers(key: str, prediction: Prediction) -> tuple[int, bool]:
     """What is to lie over the film: the heatmap's opacity in percent, and whether the box that was judged is drawn."""
     with st.container(width=LAYERS_WIDTH if prediction.field else "stretch", gap="small"):
         opacity = st.slider(
-            f"Opacity of the heatmap for {prediction.heatmap_label}",
+            _("Opacity of the heatmap for {label}", label=prediction.heatmap_label),
             *(0, 100, DEFAULT_OPACITY, 5),
-            format="%d %%",
+            format=_("%d %%"),
             key=f"{key}_opacity",
         )
         judged_in_part = prediction.field is not None
-        outlined = judged_in_part and st.toggle("Show what was judged", value=True, key=f"{key}_outlined")
+        outlined = judged_in_part and st.toggle(_("Show what was judged"), value=True, key=f"{key}_outlined")
     return opacity, outlined
 
 
@@ -113,7 +121,7 @@ def _show_refused(key: str, result: Screened, refused: Refusal) -> None:
     with picture, st.container(key=f"film_{_widget_key(key)}"):
         st.html(drawing.film_frame(f"film_{_widget_key(key)}", *result.film.shown))
         film = drawing.data_address(draw(result, opacity=0), "image/jpeg")
-        st.image(film, width="stretch", alt="The picture as it came, not judged")
+        st.image(film, width="stretch", alt=_("The picture as it came, not judged"))
     with words:
         st.html(drawing.refusal(result.name, refused))
         if isinstance(refused, Finding) and refused.mendable:

@@ -6,6 +6,7 @@ from concurrent.futures import Future
 import streamlit as st
 
 from app import drawing
+from app.language import _, ngettext
 from app.samples import read_sample, sample_label, sample_names, sample_thumbnail
 from app.screening import MAX_FILES, screen
 from app.session import desk, record, serving, wait_for
@@ -22,7 +23,7 @@ def offer_uploader() -> Waiting:
     """The drop zone; returns what was not judged yet."""
     mounted = desk().uploader in st.session_state
     files = st.file_uploader(
-        "Radiographs: JPEG, PNG, TIFF, BMP, WebP or DICOM, with or without a suffix. Nothing leaves this server.",
+        _("Radiographs: JPEG, PNG, TIFF, BMP, WebP or DICOM, with or without a suffix. Nothing leaves this server."),
         accept_multiple_files=True,
         key=desk().uploader,
         max_upload_size=MAX_BYTES // 2**20,
@@ -37,7 +38,7 @@ def offer_samples() -> Waiting:
     if not names:
         return []
     with st.container(key="samples", gap="small"):
-        st.markdown("No film at hand? Try a synthetic one:")
+        st.markdown(_("No film at hand? Try a synthetic one:"))
         with st.container(horizontal=True, gap="small", key="thumbnails"):
             asked = [name for number, name in enumerate(names, start=1) if _thumbnail_button(number, name)]
     return [(f"sample:{name}", name, read_sample(name)) for name in asked if f"sample:{name}" not in desk().results]
@@ -46,18 +47,19 @@ def offer_samples() -> Waiting:
 def _thumbnail_button(number: int, name: str) -> bool:
     """A button that is a picture; for who does not see it, it has a name."""
     picture = drawing.data_address(sample_thumbnail(name), "image/jpeg")
-    label = f"![Synthetic sample {number},]({picture}) {sample_label(name)}"
-    return st.button(label, key=f"sample_{name}", type="tertiary")
+    alt = _("Synthetic sample {number},", number=number)
+    return st.button(f"![{alt}]({picture}) {sample_label(name)}", key=f"sample_{name}", type="tertiary")
 
 
 def take_in(waiting: Waiting, loading: "Future[Predictor]") -> None:
     """Judge what waits; each result is kept at once, so that a file that comes meanwhile undoes nothing."""
     accepted = waiting[: max(0, desk().room())]
     if accepted:
-        bar = st.progress(0.0, text="Loading the model …" if not loading.done() else "Judging …")
+        bar = st.progress(0.0, text=_("Judging …") if loading.done() else _("Loading the model …"))
         predictor = wait_for(loading)
         for done, (key, name, content) in enumerate(accepted):
-            bar.progress(done / len(accepted), text=f"Judging film {done + 1} of {len(accepted)} …")
+            text = _("Judging film {number} of {total} …", number=done + 1, total=len(accepted))
+            bar.progress(done / len(accepted), text=text)
             known = desk().readings.find(name, content, predictor.bundle)
             result = known or screen(predictor, name, content)
             if not record(predictor, result):
@@ -67,8 +69,14 @@ def take_in(waiting: Waiting, loading: "Future[Predictor]") -> None:
         bar.empty()
     if left_out := len(waiting) - len(accepted):
         st.warning(
-            f"{left_out} more files were not judged: this page holds {MAX_FILES} at a time. Clear some, or judge whole "
-            "folders with `python -m models predict`."
+            ngettext(
+                "{count} more file was not judged: this page holds {most} at a time. Clear some, or judge whole folders with "
+                "`python -m models predict`.",
+                "{count} more files were not judged: this page holds {most} at a time. Clear some, or judge whole folders with "
+                "`python -m models predict`.",
+                left_out,
+                most=MAX_FILES,
+            )
         )
 
 
@@ -79,14 +87,15 @@ def show_model_status() -> None:
     def status() -> None:  # Streamlit keeps it for as long as the page is open: it must not keep a model
         served, loading, warning = serving().now
         if not loading.done():
-            st.html(drawing.model_status("The model is loading. Films can be added already.", ready=False))
+            st.html(drawing.model_status(_("The model is loading. Films can be added already."), ready=False))
             st.session_state.model_was_loading = True
         elif st.session_state.pop("model_was_loading", False):
             st.rerun()
         elif predictor := wait_for(loading):
             engine = f"{predictor.engine.name}, {predictor.engine.precision}"
-            st.html(drawing.model_status(f"Model ready: bundle {served.bundle.spec.name} on {engine}", ready=True))
+            ready = _("Model ready: bundle {bundle} on {engine}", bundle=served.bundle.spec.name, engine=engine)
+            st.html(drawing.model_status(ready, ready=True))
         if warning:
-            st.warning(warning, icon=":material/warning:")
+            st.warning(_(warning), icon=":material/warning:")
 
     status()

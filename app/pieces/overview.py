@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import streamlit as st
 
 from app import drawing
-from app.language import _
+from app.language import _, number
 from app.patients import patient_groups, patient_row, patients_of
 from app.screening import Screened, as_csv, at_prevalence, count_outcomes
 from app.session import desk
-from app.wording import LINES, percent, points_sentence, prevalence_sentence
+from app.wording import LINES, percent, points_sentence, prevalence_sentence, verdict_name
 from models.bundle import Bundle, BundleSpec
 from models.command_line.by_patient import RULES, Rule, patient_sentence
 from models.group import GroupComparison
@@ -26,15 +26,20 @@ def show_overviews(served: Bundle) -> float | None:
         by_bundle.setdefault(result.bundle.sha256, []).append(result)
     now, prevalence = by_bundle.pop(served.sha256, []), None
     if now:
-        st.header("Results", anchor=False)
+        st.header(_("Results"), anchor=False)
         prevalence = ask_prevalence(served.spec) if served.spec.positive else None
         show_overview(served, now, prevalence)
     for earlier in by_bundle.values():
         bundle = earlier[0].bundle
-        st.header(f"Results of {bundle.spec.name}, which served before", anchor=False)
+        st.header(_("Results of {bundle}, which served before", bundle=bundle.spec.name), anchor=False)
         st.caption(
-            f"These films keep the answers of bundle {short_digest(bundle.sha256)}. Clear all and add them again to have them "
-            f"judged by {served.spec.name}, bundle {short_digest(served.sha256)}, which serves now."
+            _(
+                "These films keep the answers of bundle {before}. Clear all and add them again to have them judged by {name}, "
+                "bundle {now}, which serves now.",
+                before=short_digest(bundle.sha256),
+                name=served.spec.name,
+                now=short_digest(served.sha256),
+            )
         )
         show_overview(bundle, earlier, None)
     return prevalence
@@ -46,13 +51,14 @@ def ask_prevalence(spec: BundleSpec) -> float | None:
     entry, words = st.columns([2, 3], vertical_alignment="bottom", gap="medium")
     with entry:
         asked = st.number_input(
-            f"Share of {spec.positive} where the films come from, %",
+            _("Share of {label} where the films come from, %", label=spec.positive),
+            key="prevalence",
             min_value=0.1,
             max_value=99.9,
             value=None,
             step=1.0,
             format="%.1f",
-            placeholder=f"{100 * trained:.1f}, as in training",
+            placeholder=_("{share}, as in training", share=number(100 * trained, 1)),
         )
         share = trained if asked is None else asked / 100
         points = deciding_points(spec.operating_points)
@@ -70,10 +76,10 @@ def show_overview(bundle: Bundle, calibrated: Sequence[Screened], prevalence: fl
     spec, key = bundle.spec, short_digest(bundle.sha256)
     results = [at_prevalence(result, prevalence) for result in calibrated]
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.html(drawing.counts(count_outcomes(results, spec.labels).items()), width="content")
+        st.html(drawing.counts(_counts(results, spec.labels)), width="content")
         with st.container(horizontal=True, width="content"):
             st.download_button(
-                "Download CSV",
+                _("Download CSV"),
                 as_csv(results, spec.labels, spec.name),
                 file_name="pneumolens.csv",
                 mime="text/csv",
@@ -81,7 +87,7 @@ def show_overview(bundle: Bundle, calibrated: Sequence[Screened], prevalence: fl
                 on_click="ignore",
                 key=f"csv_{key}",
             )
-            st.button("Clear all", on_click=desk().clear, key=f"clear_{key}")
+            st.button(_("Clear all"), on_click=desk().clear, key=f"clear_{key}")
     if spec.operating_points:
         st.caption(points_sentence(spec.operating_points))
     if len(results) > 1:
@@ -89,10 +95,17 @@ def show_overview(bundle: Bundle, calibrated: Sequence[Screened], prevalence: fl
         _show_table(_patient_rows(spec, calibrated, rule, prevalence) if rule else _film_rows(spec, results))
 
 
+def _counts(results: Sequence[Screened], labels: Sequence[str]) -> list[tuple[str, int]]:
+    """How many films came to what, in words; a label is the same in every language."""
+    found = count_outcomes(results, labels)
+    return [(name if name in labels else _(name), count) for name, count in found.items()]
+
+
 def _ask_rule(spec: BundleSpec, key: str) -> Rule | None:
     """By which rule several films of one patient are judged together; None: each film by itself."""
     rules = {str(rule): rule for rule in RULES if spec.positive or rule != "highest"}
-    asked = st.selectbox("One line for each", [*rules, "film"], format_func=LINES.__getitem__, key=f"rule_{key}")
+    choices = [*rules, "film"]
+    asked = st.selectbox(_("One line for each"), choices, format_func=lambda rule: _(LINES[rule]), key=f"rule_{key}")
     return rules.get(asked)
 
 
@@ -105,7 +118,7 @@ def _patient_rows(
 ) -> list[dict[str, str]]:
     """The rows; it also says how patients are judged."""
     patients = patients_of(calibrated, rule, prevalence)
-    st.caption(patient_sentence(patients, rule))
+    st.caption(_(patient_sentence(patients, rule)))
     return [patient_row(number, one, calibrated, spec.labels) for number, one in enumerate(patients, start=1)]
 
 
@@ -114,8 +127,8 @@ def _show_table(rows: Sequence[dict[str, str]]) -> None:
         rows,
         hide_index=True,
         height=_table_height(len(rows)),
-        column_config={name: st.column_config.TextColumn(width="medium") for name in ("File", "Patient")},
-        alt="Verdict and probabilities of each line; the CSV file holds those of each file",
+        column_config={name: st.column_config.TextColumn(width="medium") for name in (_("File"), _("Patient"))},
+        alt=_("Verdict and probabilities of each line; the CSV file holds those of each file"),
     )
 
 
@@ -130,10 +143,10 @@ def _table_row(result: Screened, labels: Sequence[str]) -> dict[str, str]:
     judged = isinstance(outcome, Prediction)
     reason = outcome.finding if judged else outcome
     return {
-        "File": result.name,
-        "Verdict": outcome.verdict or "None" if judged else "Refused",
+        _("File"): result.name,
+        _("Verdict"): verdict_name(outcome.verdict) if judged else _("Refused"),
         **{f"p({label})": percent(outcome.probability(label)) if judged else "" for label in labels},
-        "Code": reason.code if reason else "",
+        _("Code"): reason.code if reason else "",
     }
 
 

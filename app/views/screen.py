@@ -2,6 +2,8 @@
 
 import streamlit as st
 
+from app import drawing
+from app.language import _
 from app.measurements import surroundings_warning
 from app.pieces.card import show_cards
 from app.pieces.intake import offer_samples, offer_uploader, show_model_status, take_in
@@ -15,15 +17,16 @@ def main() -> None:
     now = serving().now
     served, loading = now.bundle, now.loading
     spec = served.bundle.spec
-    st.title("Screen chest radiographs", anchor=False)
+    st.title(_("Screen chest radiographs"), anchor=False)
     st.caption(population_sentence(spec.labels, spec.positive, spec.data))
     with st.container(key="intake"):
+        st.html(drawing.drop_zone_words())
         waiting = [*offer_uploader(), *offer_samples()]
     with st.container(key="status"):
         take_in(waiting, loading)
         show_model_status()
     if served.shortcuts or surroundings_warning(served.surroundings):
-        st.caption(SHORTCUT_CAPTION)
+        st.caption(_(SHORTCUT_CAPTION))
     if desk().results:
         prevalence = show_overviews(served.bundle)
         show_group(desk().compare(wait_for(loading)))

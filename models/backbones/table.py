@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Final
 
+from models.system.sentence import Sentence
+
 DEFAULT_BACKBONE: Final = "efficientnet_lite0"
 """What `--backbone auto` falls back to: its weights are in the repository."""
 
@@ -82,7 +84,9 @@ def _own(depth: int, embedding_size: int) -> Backbone:
         mean=(127.5, 127.5, 127.5),
         deviation=(63.75, 63.75, 63.75),
         weights=None,
-        summary=f"ResNet-{depth}, He et al. 2015 (doi:10.1109/CVPR.2016.90), trained from scratch",
+        summary=Sentence(
+            "ResNet-{depth}, He et al. 2015 (doi:10.1109/CVPR.2016.90), trained from scratch", depth=depth
+        ),
     )
 
 
@@ -101,7 +105,7 @@ BACKBONES: Final[dict[str, Backbone]] = {
                 url=f"{_KERAS_DOWNLOADS}/resnet/resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
                 md5="4d473c1dd8becc155b73f8504c6f6626",
             ),
-            summary="ResNet-50, He et al. 2015 (doi:10.1109/CVPR.2016.90)",
+            summary=Sentence("ResNet-50, He et al. 2015 (doi:10.1109/CVPR.2016.90)"),
         ),
         Backbone(
             id="densenet121",
@@ -115,7 +119,7 @@ BACKBONES: Final[dict[str, Backbone]] = {
                 url=f"{_KERAS_DOWNLOADS}/densenet/densenet121_weights_tf_dim_ordering_tf_kernels_notop.h5",
                 md5="30ee3e1110167f948a6b9946edeeb738",
             ),
-            summary="DenseNet-121, Huang et al. 2017 (arXiv:1608.06993), the network of CheXNet",
+            summary=Sentence("DenseNet-121, Huang et al. 2017 (arXiv:1608.06993), the network of CheXNet"),
         ),
         Backbone(
             id="efficientnet_lite0",
@@ -130,7 +134,9 @@ BACKBONES: Final[dict[str, Backbone]] = {
             weights=VendoredWeights(
                 file="efficientnet_lite0.npz", sha256="430af869947bc1509f831a3da54ed875981740e74024c12ca0f306698dabdd34"
             ),
-            summary="EfficientNet-Lite0, Tan & Le 2019 (arXiv:1905.11946); 75.1 % ImageNet top-1 as published",
+            summary=Sentence(
+                "EfficientNet-Lite0, Tan & Le 2019 (arXiv:1905.11946); 75.1 % ImageNet top-1 as published"
+            ),
         ),
         _own(18, 512),
         _own(34, 512),

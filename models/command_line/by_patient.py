@@ -9,15 +9,21 @@ import numpy as np
 
 from models.films.refusal import Refusal
 from models.prediction import Prediction, take_verdict
+from models.system.sentence import Sentence
 
 Rule = Literal["highest", "mean"]
 
 RULES: Final[tuple[Rule, ...]] = ("highest", "mean")
 
-CAUTION: Final = (
+CAUTION: Final = Sentence(
     "Operating points were measured film by film: what they promise does not hold for several films together. Taking the highest "
     "calls more patients positive, both rightly and wrongly."
 )
+
+_HOW: Final = {
+    "highest": Sentence("the film with the highest probability speaks"),
+    "mean": Sentence("the mean of the probabilities speaks"),
+}
 
 
 @dataclass(frozen=True)
@@ -93,20 +99,21 @@ def _together(judged: Sequence[Prediction], rule: Rule) -> Prediction:
     )  # fmt: skip
 
 
-def patient_sentence(patients: Sequence[Patient], rule: Rule) -> str:
+def patient_sentence(patients: Sequence[Patient], rule: Rule) -> Sentence:
     """How many patients there are, and by what rule they were judged."""
     films, number = sum(len(patient.films) for patient in patients), len(patients)
-    how = (
-        "the film with the highest probability speaks" if rule == "highest" else "the mean of the probabilities speaks"
-    )
-    return (
-        f"{films} film{'s'[: films != 1]} of {number} patient{'s'[: number != 1]}. Where there are several films of one, {how}; "
-        f"films that were refused or withheld do not count. {CAUTION}"
+    return Sentence(
+        "{films} of {patients}. Where there are several films of one, {how}; films that were refused or withheld do not count. "
+        "{caution}",
+        films=Sentence("{count} film" if films == 1 else "{count} films", count=films),
+        patients=Sentence("{count} patient" if number == 1 else "{count} patients", count=number),
+        how=_HOW[rule],
+        caution=CAUTION,
     )
 
 
-def films_sentence(patient: Patient) -> str:
+def films_sentence(patient: Patient) -> Sentence:
     """How many films of a patient were judged, and what became of the others: `2 of 3 (1 not_an_image)`."""
-    total = len(patient.films)
+    judged = Sentence("{judged} of {total}", judged=patient.judged, total=len(patient.films))
     others = ", ".join(f"{count} {code}" for code, count in patient.left_out.items())
-    return f"{patient.judged} of {total}" + (f" ({others})" if others else "")
+    return Sentence("{judged} ({others})", judged=judged, others=others) if others else judged

@@ -25,6 +25,7 @@ from models.bundle import (
     find_bundle_folder,
 )
 from models.system.files import digest
+from models.system.sentence import Sentence
 
 _LONGEST: Final = 500
 
@@ -128,7 +129,7 @@ def locked_history() -> Iterator[FileIO]:
         yield file
 
 
-def read_changes() -> tuple[list[Change], list[str], BundleRef | None]:
+def read_changes() -> tuple[list[Change], list[Sentence], BundleRef | None]:
     """The changes in the order of the lines, what is wrong with the file, in sentences, and the current bundle with them."""
     try:
         with history_file().open("rb") as file:
@@ -138,10 +139,10 @@ def read_changes() -> tuple[list[Change], list[str], BundleRef | None]:
         return [], [], current_ref()
 
 
-def parse_changes(content: bytes) -> tuple[list[Change], list[str]]:
+def parse_changes(content: bytes) -> tuple[list[Change], list[Sentence]]:
     """The changes in the order of the lines, and a sentence for each line that cannot be read or is out of time."""
     changes: list[Change] = []
-    faults: list[str] = []
+    faults: list[Sentence] = []
     for number, line in enumerate(content.split(b"\n"), start=1):
         if not line.strip():
             continue
@@ -149,13 +150,21 @@ def parse_changes(content: bytes) -> tuple[list[Change], list[str]]:
             change = Change.from_line(line)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             faults.append(
-                f"Line {number} of {HISTORY_FILE} cannot be read and is left aside: a crash cut it off, or a hand."
+                Sentence(
+                    "Line {number} of {file} cannot be read and is left aside: a crash cut it off, or a hand.",
+                    number=number,
+                    file=HISTORY_FILE,
+                )
             )
             continue
         if changes and datetime.fromisoformat(change.time) < datetime.fromisoformat(changes[-1].time):
             faults.append(
-                f"Line {number} of {HISTORY_FILE} is dated before the one above it: the clock was set back. "
-                "The order is that of the lines."
+                Sentence(
+                    "Line {number} of {file} is dated before the one above it: the clock was set back. The order is that of the "
+                    "lines.",
+                    number=number,
+                    file=HISTORY_FILE,
+                )
             )
         changes.append(change)
     return changes, faults

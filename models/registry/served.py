@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from models.registry.history import BundleRef, Change, read_changes
+from models.system.sentence import Sentence
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class History:
     """
 
     periods: tuple[Period, ...]
-    notes: tuple[str, ...]
+    notes: tuple[Sentence, ...]
 
     @property
     def before(self) -> BundleRef | None:
@@ -56,7 +57,7 @@ def read_history() -> History:
     return combine(changes, faults, current)
 
 
-def combine(changes: Sequence[Change], faults: Sequence[str], current: BundleRef | None) -> History:
+def combine(changes: Sequence[Change], faults: Sequence[Sentence], current: BundleRef | None) -> History:
     """Lay the lines of the history and the bundle that is the current one now over each other."""
     periods: list[Period] = []
     notes = list(faults)
@@ -71,7 +72,7 @@ def combine(changes: Sequence[Change], faults: Sequence[str], current: BundleRef
     return History(tuple(periods), tuple(notes))
 
 
-def _observe(periods: list[Period], found: BundleRef | None) -> list[str]:
+def _observe(periods: list[Period], found: BundleRef | None) -> list[Sentence]:
     """Bring `periods` in line with what was found to be the current bundle; returns what is to be said of it."""
     if found is None or (periods and periods[-1].bundle == found):
         return []
@@ -79,16 +80,26 @@ def _observe(periods: list[Period], found: BundleRef | None) -> list[str]:
         undone = periods.pop()
         periods[-1] = replace(periods[-1], until=None)
         return [
-            f"{undone.bundle.name}, {_when(undone)}, did not take effect: it was interrupted, or CURRENT was set back."
+            Sentence(
+                "{bundle}, {when}, did not take effect: it was interrupted, or CURRENT was set back.",
+                bundle=undone.bundle.name,
+                when=_when(undone),
+            )
         ]
     said = []
     if periods:
         said = [
-            f"{found.name} came after {periods[-1].bundle.name} by other means: by hand, or its files were replaced."
+            Sentence(
+                "{bundle} came after {before} by other means: by hand, or its files were replaced.",
+                bundle=found.name,
+                before=periods[-1].bundle.name,
+            )
         ]
     periods.append(Period(found, None))
     return said
 
 
-def _when(period: Period) -> str:
-    return f"{period.change.event} {period.since}" if period.change else "not recorded"
+def _when(period: Period) -> Sentence:
+    if period.change is None:
+        return Sentence("not recorded")
+    return Sentence("{event} {time}", event=Sentence(period.change.event), time=period.since)

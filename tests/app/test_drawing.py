@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from app import drawing
+from app.record import described
 from app.screening import Film
 from app.wording import (
     attention_sentence,
-    described,
     distance_fact,
     film_facts,
     heatmap_caption,

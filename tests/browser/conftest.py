@@ -70,9 +70,11 @@ def open_page(browser: Browser, server: Server) -> Iterator[OpenPage]:
         if urlsplit(url).scheme not in ("data", "blob") and not url.startswith(own):
             complaints.append(f"request: {url}")
 
-    def start(*, width: int = 1280, height: int = 900, scheme: str = "light", url: str = server.url) -> Page:
+    def start(
+        *, width: int = 1280, height: int = 900, scheme: str = "light", url: str = server.url, locale: str = "en-GB"
+    ) -> Page:
         visited.add(url)
-        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, locale=locale)
         contexts.append(context)
         context.set_default_timeout(PATIENCE)
         page = context.new_page()
