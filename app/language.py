@@ -14,7 +14,7 @@ import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from datetime import date, datetime
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -88,16 +88,11 @@ def percentage(share: float, digits: int = 1) -> str:
     return _("{number} %", number=number(100 * share, digits))
 
 
-def day(moment: date) -> str:
-    """A date: 28 Nov 2026."""
-    return format_date(moment, "medium", locale=_locale())
-
-
-def day_and_time(moment: datetime) -> str:
+def day_and_time(moment: datetime, *, seconds: bool = False) -> str:
     """A date with the time of day in the time zone that it has: 28 Nov 2026, 14:05."""
     locale = _locale()
-    both = get_datetime_format("medium", locale=locale)
-    return both.format(format_time(moment, "short", locale=locale), format_date(moment, "medium", locale=locale))
+    time = format_time(moment, "medium" if seconds else "short", locale=locale)
+    return get_datetime_format("medium", locale=locale).format(time, format_date(moment, "medium", locale=locale))
 
 
 def listed(words: Sequence[str]) -> str:

@@ -21,6 +21,7 @@ HERE = Path(__file__).parent
 st.set_page_config(page_title="PneumoLens", page_icon=str(HERE / "icon.svg"), layout="wide")
 settle_language()
 st.html(HERE / "style.css")
+st.html(drawing.drop_zone_words())
 st.html(drawing.notice())
 if needs_words():
     st.html(words_script(), unsafe_allow_javascript=True)
@@ -29,7 +30,7 @@ require_bundle()
 
 pages = [
     st.Page("views/screen.py", title=_("Screen"), default=True),
-    st.Page("views/batch.py", title="Batch", url_path="batch"),
+    st.Page("views/batch.py", title=_("Batch"), url_path="batch"),
     st.Page("views/retrain.py", title=_("Retrain"), url_path="retrain"),
     st.Page("views/model.py", title=_("Model"), url_path="model"),
     st.Page("views/about.py", title=_("About"), url_path="about"),

@@ -16,6 +16,7 @@ from app.references import Reference, read_references
 from app.screening import MAX_FILES, Readings, Screened
 from app.serving import BUNDLE_VARIABLE, ENGINE_VARIABLE, Serving
 from app.visitor import current_user
+from app.wording import coded
 from models.backbones.weights import WeightsError
 from models.bundle import BundleError
 from models.devices.device import DeviceError
@@ -127,7 +128,7 @@ def record(predictor: Predictor, result: Screened) -> bool:
     try:
         log.append([audit_entry(predictor, result.sha256, result.outcome, door="page", user=user_name())])
     except AuditError as error:
-        st.error(f"{error.sentence} Code: `{error.code}`", icon=":material/lock:")
+        st.error(coded(error.sentence, error.code), icon=":material/lock:")
         return False
     return True
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from app.language import N_, _, number, percentage
 from app.screening import Film
+from models.films.refusal import Refusal
 from models.gate import GateThresholds
 from models.lungs.findings import Finding
 from models.prediction import INDETERMINATE, OperatingPoint, Prediction, verdict_values
@@ -58,6 +59,11 @@ def verdict_name(verdict: str | None) -> str:
     return _("indeterminate") if verdict == INDETERMINATE else verdict or _("None")
 
 
+def coded(sentence: str, code: str) -> str:
+    """A sentence with its stable code, in Markdown."""
+    return _("{sentence} Code: `{code}`", sentence=_(sentence), code=code)
+
+
 def verdict_sentence(prediction: Prediction) -> str:
     """What the verdict rests on; never a diagnosis."""
     if prediction.verdict is None:
@@ -103,6 +109,11 @@ def heatmap_caption(prediction: Prediction) -> str:
             label=prediction.heatmap_label,
         )
     return _(HEATMAP_CAPTION)
+
+
+def picture_caption(outcome: Prediction | Refusal) -> str:
+    """What stands under the picture of a film in a report."""
+    return _(HEATMAP_CAPTION) if isinstance(outcome, Prediction) else _("The film as it came, not judged")
 
 
 def attention_sentence(prediction: Prediction) -> str:

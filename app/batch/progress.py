@@ -1,6 +1,17 @@
 """How it stands with a batch, in words."""
 
+from typing import Final
+
 from app.batch.job import Status
+from app.language import N_, _
+
+_STANDING: Final = {
+    "cancelled": N_("Cancelled. {done} of {total} files are judged."),
+    "stopped": N_("Stopped. {done} of {total} files are judged, and nothing of them is lost."),
+}
+_INTERRUPTED: Final = N_(
+    "The server ended while this batch was judged. {done} of {total} files are, and nothing of them is lost."
+)
 
 
 def seconds_left(status: Status, done: int, total: int, now: float) -> float | None:
@@ -14,26 +25,19 @@ def seconds_left(status: Status, done: int, total: int, now: float) -> float | N
 def time_left_sentence(seconds: float | None) -> str:
     """The time that is left, in words, rounded up."""
     if seconds is None:
-        return "How long it takes cannot be told yet."
+        return _("How long it takes cannot be told yet.")
     if seconds < 60:
-        return "Less than a minute is left."
+        return _("Less than a minute is left.")
     minutes = int(seconds // 60) + 1
     if minutes < 90:
-        return f"About {minutes} minutes are left."
-    return f"About {round(minutes / 60)} hours are left."
+        return _("About {count} minutes are left.", count=minutes)
+    return _("About {count} hours are left.", count=round(minutes / 60))
 
 
 def standing_sentence(status: Status, done: int, total: int, *, active: bool) -> str:
     """What became of a batch that nobody is judging now, or of one that waits."""
     if active:
-        return "The batch waits for its turn, or for the model."
+        return _("The batch waits for its turn, or for the model.")
     if done == total and status.state == "done":
-        return f"All {total} files are judged."
-    sentences = {
-        "cancelled": f"Cancelled. {done} of {total} files are judged.",
-        "stopped": f"Stopped. {done} of {total} files are judged, and nothing of them is lost.",
-    }
-    interrupted = (
-        f"The server ended while this batch was judged. {done} of {total} files are, and nothing of them is lost."
-    )
-    return sentences.get(status.state, interrupted)
+        return _("All {total} files are judged.", total=total)
+    return _(_STANDING.get(status.state, _INTERRUPTED), done=done, total=total)

@@ -7,6 +7,7 @@ from datetime import datetime
 from app.batch.job import Status
 from app.batch.outcomes import Outcome, read_points
 from app.batch.table import Row
+from app.language import _, day_and_time
 from app.wording import percent, points_sentence, verdict_sentence
 from models.command_line.by_patient import CAUTION, films_sentence, judge_patients
 from models.prediction import Prediction
@@ -48,14 +49,14 @@ def study_report(status: Status, films: Sequence[tuple[Row, bytes | None]], now:
     """The report of the films of a study, or of a film by itself."""
     points = read_points(status.points)
     facts = (
-        ("Report made", f"{now:%Y-%m-%d %H:%M}"),
-        ("Films", str(len(films))),
-        ("Bundle", status.bundle),
-        ("SHA-256 of bundle.json", status.sha256),
+        (_("Report made"), day_and_time(now)),
+        (_("Films"), str(len(films))),
+        (_("Bundle"), status.bundle),
+        (_("SHA-256 of bundle.json"), status.sha256),
     )
     return Report(
         facts=facts,
-        together=_together([row.outcome for row, _ in films]),
+        together=_together([row.outcome for row, _picture in films]),
         promise=points_sentence(points) if points else "",
         films=tuple(ReportedFilm(row.name, row.outcome, picture) for row, picture in films),
     )
@@ -67,14 +68,20 @@ def _together(outcomes: Sequence[Outcome]) -> tuple[str, ...]:
         return ()
     first = next((outcome for outcome in outcomes if isinstance(outcome, Prediction)), None)
     if first is None:
-        return ("None of the films was judged.",)
+        return (_("None of the films was judged."),)
     [patient] = judge_patients(outcomes, ["one"] * len(outcomes), "highest" if first.positive else "mean")
     if patient.prediction is None:
-        return ("None of the films has a verdict.",)
+        return (_("None of the films has a verdict."),)
     one, positive = patient.prediction, patient.prediction.positive
-    probability = f" ({percent(one.probability(positive))} probability of {positive})" if positive else ""
-    rule = "by the film with the highest probability" if positive else "by the mean of the probabilities"
-    return (
-        f"All films together, {rule}: {verdict_sentence(one)}{probability}. Films judged: {films_sentence(patient)}.",
-        CAUTION,
-    )
+    values = {"verdict": verdict_sentence(one), "films": _(films_sentence(patient))}
+    if positive is None:
+        said = _("All films together, by the mean of the probabilities: {verdict}. Films judged: {films}.", **values)
+    else:
+        said = _(
+            "All films together, by the film with the highest probability: {verdict} ({share} probability of {label}). Films "
+            "judged: {films}.",
+            share=percent(one.probability(positive)),
+            label=positive,
+            **values,
+        )
+    return said, _(CAUTION)

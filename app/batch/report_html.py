@@ -6,7 +6,8 @@ from typing import Final
 
 from app import drawing
 from app.batch.report import Report, ReportedFilm
-from app.wording import HEATMAP_CAPTION, NOTICE
+from app.language import _, current_language
+from app.wording import NOTICE, picture_caption
 from models.prediction import Prediction
 
 _STYLE: Final = """
@@ -27,10 +28,11 @@ def html_report(report: Report) -> bytes:
     styles = Path(__file__).parents[1].joinpath("style.css").read_text(encoding="utf-8")
     said = "".join(f"<p>{escape(sentence)}</p>" for sentence in (*report.together, report.promise) if sentence)
     films = "".join(_film(film) for film in report.films)
+    title = escape(_("Report of a study"))
     page = (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1"><title>PneumoLens: report of a study</title>'
-        f"<style>{styles}{_STYLE}</style></head><body><header><h1>Report of a study</h1><p>{escape(NOTICE)}</p>"
+        f'<!doctype html><html lang="{current_language()}"><head><meta charset="utf-8">'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>PneumoLens: {title}</title>'
+        f"<style>{styles}{_STYLE}</style></head><body><header><h1>{title}</h1><p>{escape(_(NOTICE))}</p>"
         f"{drawing.definitions(report.facts)}{said}</header><main>{films}</main></body></html>"
     )
     return page.encode("utf-8", "replace")
@@ -40,9 +42,8 @@ def _film(film: ReportedFilm) -> str:
     picture = ""
     if film.picture:
         address = drawing.data_address(film.picture, "image/jpeg")
-        judged = isinstance(film.outcome, Prediction)
-        caption = HEATMAP_CAPTION if judged else "The film as it came, not judged"
-        picture = f'<figure><img src="{address}" alt="Chest radiograph"><figcaption>{caption}</figcaption></figure>'
+        alt, caption = escape(_("Chest radiograph")), escape(picture_caption(film.outcome))
+        picture = f'<figure><img src="{address}" alt="{alt}"><figcaption>{caption}</figcaption></figure>'
     if isinstance(film.outcome, Prediction):
         said = f"<section>{drawing.reading(film.outcome)}</section>"
         return f"<article>{drawing.file_name(film.name)}{picture}{said}</article>"

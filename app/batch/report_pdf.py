@@ -10,6 +10,7 @@ from fpdf import FPDF
 from PIL import Image
 
 from app.batch.report import Report, ReportedFilm
+from app.language import _, current_language
 from app.wording import (
     HEATMAP_CAPTION,
     NOTICE,
@@ -31,8 +32,8 @@ _QUIET, _FILLED, _TRACK, _ZONE = (90, 100, 105), (61, 143, 161), (222, 228, 230)
 def pdf_report(report: Report, now: datetime) -> bytes:
     """The pages, A4."""
     page = _Page(now)
-    page.say("Report of a study", size=_TITLE)
-    page.say(NOTICE, colour=_QUIET)
+    page.say(_("Report of a study"), size=_TITLE)
+    page.say(_(NOTICE), colour=_QUIET)
     page.ln(3)
     for name, value in report.facts:
         page.fact(name, value)
@@ -52,7 +53,8 @@ class _Page(FPDF):
         super().__init__(format="A4")
         self.add_font("Noto", fname=FONT)
         self.set_font("Noto", size=_PLAIN)
-        self.set_title("PneumoLens: report of a study")
+        self.set_title(f"PneumoLens: {_('Report of a study')}")
+        self.set_lang(current_language())
         self.set_creation_date(now.astimezone())
         self.set_auto_page_break(True, margin=20)
         self.c_margin = 0.0  # pictures and lines of text begin at the same place
@@ -63,7 +65,7 @@ class _Page(FPDF):
         self.set_y(-14)
         self.set_font("Noto", size=_SMALL)
         self.set_text_color(*_QUIET)
-        self.cell(0, 5, NOTICE)
+        self.cell(0, 5, _(NOTICE))
         self.set_y(-14)
         self.cell(0, 5, str(self.page_no()), align="R")
 
@@ -124,14 +126,14 @@ def _add_film(page: _Page, film: ReportedFilm) -> None:
 def _add_reading(page: _Page, outcome: Prediction | Refusal, width: float) -> None:
     """What is said of a film, as the page says it."""
     if isinstance(outcome, Refusal):
-        page.say("Not judged.", width=width)
-        page.say(outcome.sentence, width=width)
-        page.say(f"Code: {outcome.code}", size=_SMALL, colour=_QUIET, width=width)
+        page.say(_("Not judged."), width=width)
+        page.say(_(outcome.sentence), width=width)
+        page.say(f"{_('Code:')} {outcome.code}", size=_SMALL, colour=_QUIET, width=width)
         return
     if outcome.positive:
         probability = outcome.probability(outcome.positive)
         page.say(percent(probability), size=_LARGE, width=width)
-        page.say(f"probability of {outcome.positive}", size=_SMALL, colour=_QUIET, width=width)
+        page.say(_("probability of {label}", label=outcome.positive), size=_SMALL, colour=_QUIET, width=width)
         page.bar(outcome, probability, width)
     page.say(verdict_sentence(outcome), size=_PLAIN + 1, width=width)
     for sentence in _small_print(outcome):
@@ -141,11 +143,11 @@ def _add_reading(page: _Page, outcome: Prediction | Refusal, width: float) -> No
 def _small_print(prediction: Prediction) -> Iterator[str]:
     if prediction.positive:
         if interval := interval_sentence(prediction):
-            yield f"95 % interval of the calibration: {interval}"
+            yield _("95 % interval of the calibration: {interval}", interval=interval)
         yield zone_sentence(prediction.deciding_points)
     else:
         yield from (f"{label}: {percent(prediction.probability(label))}" for label in prediction.labels)
     for said in (prediction.finding, *prediction.notes):
         if said:
-            yield f"{said.sentence} Code: {said.code}"
-    yield HEATMAP_CAPTION
+            yield f"{_(said.sentence)} {_('Code:')} {said.code}"
+    yield _(HEATMAP_CAPTION)

@@ -27,6 +27,9 @@ CALLED: Final = {
     "_": (0,), "N_": (0,), "ngettext": (0, 1), "Sentence": (0,), "Refusal": (1,), "RefusedError": (1,), "Finding": (1,),
 }  # fmt: skip
 
+# Tables of what is said under a code; a `Sentence` is made of it with the values at hand.
+TABLES: Final = ("ARCHIVE_CODES", "STOPPED_CODES", "FOLDER_CODES", "AUDIT_CODES")
+
 Text = str | tuple[str, str]
 
 
@@ -40,6 +43,8 @@ def texts_in_code() -> frozenset[Text]:
 def texts_in(source: str, name: str) -> Iterator[Text]:
     """The texts of one module; a ValueError for an f-string, which nobody could look up."""
     for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) in TABLES and isinstance(node.value, ast.Dict):
+            yield from (said.value for value in node.value.values for said in _literals(value))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in CALLED:
             places = [node.args[place] for place in CALLED[node.func.id] if place < len(node.args)]
             if any(isinstance(part, ast.JoinedStr) for place in places for part in ast.walk(place)):

@@ -11,7 +11,9 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from app.batch.intake import job_of_folder, job_of_uploads
 from app.batch.job import Job
 from app.batch.places import FOLDERS_VARIABLE, FolderError, allowed_folders, spool_folder
+from app.language import _
 from app.session import batch_runner, user_name
+from app.wording import coded
 
 _MOST_MEGABYTES: Final = 1024
 """Of one archive, and what the server takes (`.streamlit/config.toml`); a film of more than 64 MB is refused as everywhere."""
@@ -24,7 +26,7 @@ _UPLOADERS: Final = "batch_uploader"
 
 def offer_batch() -> None:
     """The two ways in, each with a button that begins a batch."""
-    files, folder = st.tabs(["Files or ZIP archives", "A folder on the server"])
+    files, folder = st.tabs([_("Files or ZIP archives"), _("A folder on the server")])
     with files:
         _offer_files()
     with folder:
@@ -34,14 +36,14 @@ def offer_batch() -> None:
 def _offer_files() -> None:
     number = st.session_state.setdefault(_UPLOADERS, 0)
     uploads = st.file_uploader(
-        "Radiographs, or ZIP archives of them. They stay on this server until they are judged.",
+        _("Radiographs, or ZIP archives of them. They stay on this server until they are judged."),
         accept_multiple_files=True,
         key=f"{_UPLOADERS}_{number}",
         max_upload_size=_MOST_MEGABYTES,
     )
-    if st.button("Judge these files", type="primary", disabled=not uploads):
+    if st.button(_("Judge these files"), key="batch_files", type="primary", disabled=not uploads):
         try:
-            with st.spinner("The files are taken in …"):
+            with st.spinner(_("The files are taken in …")):
                 job = job_of_uploads(spool_folder(), user_name(), ((upload.name, upload) for upload in uploads))
         except (OSError, sqlite3.Error) as error:
             _say_unwritable(error)
@@ -61,15 +63,21 @@ def _let_go(uploads: Sequence[UploadedFile]) -> None:
 def _offer_folder() -> None:
     roots = {str(root): root for root in allowed_folders()}
     if not roots:
-        st.caption(f"Whoever runs this server can name folders that may be judged here, with {FOLDERS_VARIABLE}.")
+        offer = _(
+            "Whoever runs this server can name folders that may be judged here, with {variable}.",
+            variable=FOLDERS_VARIABLE,
+        )
+        st.caption(offer)
         return
-    root = st.selectbox("Folder", list(roots))
-    below = st.text_input("Folder below it; leave it empty for all of it", placeholder="2026/november")
-    if st.button("Judge this folder", type="primary"):
+    root = st.selectbox(_("Folder"), list(roots), key="batch_root")
+    below = st.text_input(
+        _("Folder below it; leave it empty for all of it"), key="batch_below", placeholder=_("2026/november")
+    )
+    if st.button(_("Judge this folder"), key="batch_folder", type="primary"):
         try:
             _begin(job_of_folder(spool_folder(), user_name(), roots[str(root)], below))
         except FolderError as error:
-            st.error(f"{error.sentence} Code: `{error.code}`", icon=":material/folder_off:")
+            st.error(coded(error.sentence, error.code), icon=":material/folder_off:")
         except (OSError, sqlite3.Error) as error:
             _say_unwritable(error)
 
@@ -83,7 +91,10 @@ def _begin(job: Job) -> None:
 def _say_unwritable(error: OSError | sqlite3.Error) -> None:
     why = getattr(error, "strerror", None) or str(error)
     st.error(
-        f"The files cannot be kept ({why}), and none of them is. Whoever runs this server must make room, or make the folder of "
-        "batches writable. Code: `spool_unwritable`",
+        _(
+            "The files cannot be kept ({why}), and none of them is. Whoever runs this server must make room, or make the folder "
+            "of batches writable. Code: `spool_unwritable`",
+            why=why,
+        ),
         icon=":material/hard_drive:",
     )

@@ -9,8 +9,10 @@ import streamlit as st
 
 from app.batch.job import Job, Status
 from app.batch.progress import seconds_left, standing_sentence, time_left_sentence
+from app.language import _, day_and_time
 from app.pieces.batch_intake import CHOSEN
 from app.session import batch_runner
+from app.wording import coded
 
 POLL_SECONDS = 1.0
 
@@ -20,8 +22,8 @@ def choose_job(jobs: Sequence[Job]) -> Job:
     by_name = {job.name: job for job in jobs}
     if st.session_state.get(CHOSEN) not in by_name:
         st.session_state[CHOSEN] = jobs[0].name
-    labels = {job.name: f"{datetime.fromtimestamp(job.status().created):%Y-%m-%d %H:%M:%S}" for job in jobs}
-    return by_name[st.selectbox("Batch", list(by_name), format_func=labels.__getitem__, key=CHOSEN)]
+    labels = {job.name: day_and_time(datetime.fromtimestamp(job.status().created), seconds=True) for job in jobs}
+    return by_name[st.selectbox(_("Batch"), list(by_name), format_func=labels.__getitem__, key=CHOSEN)]
 
 
 def show_progress(job: Job) -> None:
@@ -38,15 +40,20 @@ def show_progress(job: Job) -> None:
         if ended:
             st.rerun()
         if was_active and status.state == "running":
-            left = time_left_sentence(seconds_left(status, done, total, time.time()))
-            st.progress(done / max(total, 1), text=f"{done} of {total} files are judged. {left}")
+            said = _(
+                "{done} of {total} files are judged. {left}",
+                done=done,
+                total=total,
+                left=time_left_sentence(seconds_left(status, done, total, time.time())),
+            )
+            st.progress(done / max(total, 1), text=said)
         else:
             _show_standing(status, done, total, active=was_active)
         _offer_what_can_be_done(job, status, left=total - done, active=was_active)
 
     progress()
     for code, sentence in job.status().remarks:
-        st.warning(f"{sentence} Code: `{code}`", icon=":material/warning:")
+        st.warning(coded(sentence, code), icon=":material/warning:")
 
 
 def _active(job: Job) -> bool:
@@ -56,7 +63,7 @@ def _active(job: Job) -> bool:
 def _show_standing(status: Status, done: int, total: int, *, active: bool) -> None:
     said = standing_sentence(status, done, total, active=active)
     if status.state == "stopped" and not active:
-        st.error(f"{said} {status.sentence} Code: `{status.code}`", icon=":material/error:")
+        st.error(f"{said} {coded(status.sentence, status.code)}", icon=":material/error:")
     elif active or (status.state == "done" and done == total):
         st.markdown(said)
     else:
@@ -66,15 +73,17 @@ def _show_standing(status: Status, done: int, total: int, *, active: bool) -> No
 def _offer_what_can_be_done(job: Job, status: Status, *, left: int, active: bool) -> None:
     with st.container(horizontal=True, key="batch_actions"):
         if active:
-            st.button("Cancel", on_click=job.ask_to_cancel, disabled=job.cancel_wanted())
+            st.button(_("Cancel"), key="batch_cancel", on_click=job.ask_to_cancel, disabled=job.cancel_wanted())
             if st.button(
-                "Show what has come", help="The table below shows the files that were judged when it was drawn."
+                _("Show what has come"),
+                key="batch_refresh",
+                help=_("The table below shows the files that were judged when it was drawn."),
             ):
                 st.rerun()
             return
-        if left and st.button("Go on", type="primary"):
+        if left and st.button(_("Go on"), key="batch_go_on", type="primary"):
             batch_runner().submit(job)
             st.rerun()
-        with st.popover("Delete"):
-            st.markdown("The batch goes with all results and pictures. The films of a folder stay where they are.")
-            st.button("Delete this batch", on_click=job.delete)
+        with st.popover(_("Delete")):
+            st.markdown(_("The batch goes with all results and pictures. The films of a folder stay where they are."))
+            st.button(_("Delete this batch"), key="batch_delete", on_click=job.delete)

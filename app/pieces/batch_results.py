@@ -23,24 +23,26 @@ from app.batch.table import (
     read_rows,
     read_study,
 )
-from app.wording import HEATMAP_CAPTION, percent
+from app.language import N_, _, current_language, speaking
+from app.pieces.overview import named
+from app.wording import percent, picture_caption, verdict_name
 from models.prediction import INDETERMINATE, Prediction
 
 ROWS: Final = 50
 _ORDERS: Final[dict[Order, str]] = {
-    "place": "As they came",
-    "uncertain": "Most uncertain first",
-    "probable": "Most probable first",
+    "place": N_("As they came"),
+    "uncertain": N_("Most uncertain first"),
+    "probable": N_("Most probable first"),
 }
 
 
 def show_results(job: Job, status: Status) -> None:
     """The films that were judged so far."""
-    st.header("Results", anchor=False)
+    st.header(_("Results"), anchor=False)
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="overview"):
-        st.html(drawing.counts(count_kinds(job, status).items()), width="content")
+        st.html(drawing.counts(named(count_kinds(job, status), status.labels)), width="content")
         st.download_button(
-            "Download CSV",
+            _("Download CSV"),
             partial(batch_csv, job, status),
             file_name="pneumolens.csv",
             mime="text/csv",
@@ -55,18 +57,19 @@ def show_results(job: Job, status: Status) -> None:
 
 def _chosen_rows(job: Job, status: Status) -> list[Row]:
     """One page of lines, filtered and in the order that were asked for."""
-    kinds = {None: "All files", **{label: label for label in status.labels}}
+    kinds = {None: _("All files"), **{label: label for label in status.labels}}
     if len(status.labels) == 2:
-        kinds[INDETERMINATE] = "Indeterminate"
-    kinds |= {f":{WITHHELD}": "Without verdict", f":{REFUSED}": "Refused"}
+        kinds[INDETERMINATE] = _("Indeterminate")
+    kinds |= {f":{WITHHELD}": _("Without verdict"), f":{REFUSED}": _("Refused")}
     with st.container(horizontal=True, vertical_alignment="bottom", key="batch_filter"):
-        show = st.selectbox("Show", list(kinds), format_func=kinds.__getitem__, key="batch_show")
-        order = st.selectbox("Order", list(_ORDERS), format_func=_ORDERS.__getitem__, key="batch_order")
+        show = st.selectbox(_("Show"), list(kinds), format_func=kinds.__getitem__, key="batch_show")
+        order = st.selectbox(_("Order"), list(_ORDERS), format_func=lambda one: _(_ORDERS[one]), key="batch_order")
         pages = max(1, -(-count_rows(job, show) // ROWS))
-        page = st.number_input(f"Page, of {pages}", min_value=1, max_value=pages, key=f"batch_page_{job.name}_{show}")
+        key = f"batch_page_{job.name}_{show}"
+        page = st.number_input(_("Page, of {pages}", pages=pages), min_value=1, max_value=pages, key=key)
     rows = list(read_rows(job, status, show=show, order=order, first=(page - 1) * ROWS, most=ROWS))
     if not rows:
-        st.caption("No file is of this kind.")
+        st.caption(_("No file is of this kind."))
     return rows
 
 
@@ -74,16 +77,20 @@ def _show_table(rows: Sequence[Row], labels: Sequence[str]) -> None:
     st.dataframe(
         [_cells(row, labels) for row in rows],
         hide_index=True,
+        placeholder="",
         row_height=64,
         height=64 * min(len(rows), 7) + 40,
         column_config={
-            "Film": st.column_config.ImageColumn(width="small"),
-            "File": st.column_config.TextColumn(width="medium"),
-            "Uncertainty": st.column_config.ProgressColumn(
-                min_value=0, max_value=1, format="%.2f", help="The entropy of the probabilities: 1 where all are equal."
+            _("Film"): st.column_config.ImageColumn(width="small"),
+            _("File"): st.column_config.TextColumn(width="medium"),
+            _("Uncertainty"): st.column_config.ProgressColumn(
+                min_value=0,
+                max_value=1,
+                format="%.2f",
+                help=_("The entropy of the probabilities: 1 where all are equal."),
             ),
         },
-        alt="Film, verdict, probabilities and uncertainty of each file; the CSV file holds all of them",
+        alt=_("Film, verdict, probabilities and uncertainty of each file; the CSV file holds all of them"),
     )
 
 
@@ -93,12 +100,12 @@ def _cells(row: Row, labels: Sequence[str]) -> dict[str, object]:
     judged = isinstance(outcome, Prediction)
     reason = outcome.finding if judged else outcome
     return {
-        "Film": drawing.data_address(row.thumbnail, "image/jpeg") if row.thumbnail else None,
-        "File": row.name,
-        "Verdict": (outcome.verdict or "None") if judged else "Refused",
+        _("Film"): drawing.data_address(row.thumbnail, "image/jpeg") if row.thumbnail else None,
+        _("File"): row.name,
+        _("Verdict"): verdict_name(outcome.verdict) if judged else _("Refused"),
         **{f"p({label})": percent(outcome.probability(label)) if judged else "" for label in labels},
-        "Uncertainty": row.uncertainty,
-        "Code": reason.code if reason else "",
+        _("Uncertainty"): row.uncertainty,
+        _("Code"): reason.code if reason else "",
     }
 
 
@@ -106,11 +113,11 @@ def _offer_study(job: Job, status: Status, rows: Sequence[Row]) -> None:
     """The films of a study, and their report."""
     names = {row.place: row.name for row in rows}
     chosen = st.selectbox(
-        "Look at a film of this page, with the others of its study",
+        _("Look at a film of this page, with the others of its study"),
         list(names),
         index=None,
         format_func=names.__getitem__,
-        placeholder="Choose a file",
+        placeholder=_("Choose a file"),
         key=f"batch_film_{job.name}",
     )
     if chosen is None:
@@ -119,8 +126,8 @@ def _offer_study(job: Job, status: Status, rows: Sequence[Row]) -> None:
     with st.container(horizontal=True, key="batch_reports"):
         for kind, mime, make in (("PDF", "application/pdf", _pdf), ("HTML", "text/html", _html)):
             st.download_button(
-                f"Report of this study as {kind}",
-                partial(make, job, status, chosen),
+                _("Report of this study as {kind}", kind=kind),
+                partial(make, job, status, chosen, current_language()),
                 file_name=f"pneumolens.{kind.lower()}",
                 mime=mime,
                 icon=":material/description:",
@@ -140,15 +147,18 @@ def _show_film(row: Row, picture: bytes | None) -> None:
             else:
                 st.html(drawing.refusal(row.name, row.outcome))
         if picture:
-            caption = HEATMAP_CAPTION if isinstance(row.outcome, Prediction) else "The film as it came, not judged"
+            caption = picture_caption(row.outcome)
             address = drawing.data_address(picture, "image/jpeg")
-            shown.image(address, caption=caption, alt="Chest radiograph with its heatmap", width="stretch")
+            shown.image(address, caption=caption, alt=_("Chest radiograph with its heatmap"), width="stretch")
 
 
-def _pdf(job: Job, status: Status, place: int) -> bytes:
+def _pdf(job: Job, status: Status, place: int, language: str) -> bytes:
+    """Made when it is asked for, where the visitor's session is not at hand: their language is."""
     now = datetime.now()
-    return pdf_report(study_report(status, read_study(job, status, place), now), now)
+    with speaking(language):
+        return pdf_report(study_report(status, read_study(job, status, place), now), now)
 
 
-def _html(job: Job, status: Status, place: int) -> bytes:
-    return html_report(study_report(status, read_study(job, status, place), datetime.now()))
+def _html(job: Job, status: Status, place: int, language: str) -> bytes:
+    with speaking(language):
+        return html_report(study_report(status, read_study(job, status, place), datetime.now()))

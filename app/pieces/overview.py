@@ -1,6 +1,6 @@
 """The overview of the Screen page: the prevalence, how many films came to which verdict, and the table of all."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
@@ -76,7 +76,7 @@ def show_overview(bundle: Bundle, calibrated: Sequence[Screened], prevalence: fl
     spec, key = bundle.spec, short_digest(bundle.sha256)
     results = [at_prevalence(result, prevalence) for result in calibrated]
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.html(drawing.counts(_counts(results, spec.labels)), width="content")
+        st.html(drawing.counts(named(count_outcomes(results, spec.labels), spec.labels)), width="content")
         with st.container(horizontal=True, width="content"):
             st.download_button(
                 _("Download CSV"),
@@ -95,10 +95,9 @@ def show_overview(bundle: Bundle, calibrated: Sequence[Screened], prevalence: fl
         _show_table(_patient_rows(spec, calibrated, rule, prevalence) if rule else _film_rows(spec, results))
 
 
-def _counts(results: Sequence[Screened], labels: Sequence[str]) -> list[tuple[str, int]]:
+def named(counts: Mapping[str, int], labels: Sequence[str]) -> list[tuple[str, int]]:
     """How many films came to what, in words; a label is the same in every language."""
-    found = count_outcomes(results, labels)
-    return [(name if name in labels else _(name), count) for name, count in found.items()]
+    return [(name if name in labels else _(name), count) for name, count in counts.items()]
 
 
 def _ask_rule(spec: BundleSpec, key: str) -> Rule | None:

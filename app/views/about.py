@@ -45,9 +45,9 @@ TEXT = (
     ),
     N_("## What happens to your films"),
     N_(
-        "On the page Screen they are judged in the memory of the machine that serves it, and forgotten when you leave. Films of a "
-        "batch lie on its disk until they are judged; small pictures and results of them do until you delete the batch, or it is "
-        "too old. Nothing is sent to anyone else. Where whoever runs the server keeps an audit log, it holds digests and "
+        "On the page Screen they are judged in the memory of the machine that serves it, and forgotten when you leave. Films of "
+        "a batch lie on its disk until they are judged; small pictures and results of them do until you delete the batch, or it "
+        "is too old. Nothing is sent to anyone else. Where whoever runs the server keeps an audit log, it holds digests and "
         "results, and no picture or name. Do not upload films of patients to a machine that you are not allowed to."
     ),
     N_("## A model of your own"),

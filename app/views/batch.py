@@ -6,6 +6,7 @@ import streamlit as st
 
 from app.batch.job import find_jobs
 from app.batch.places import kept_days, spool_folder
+from app.language import _
 from app.pieces.batch_intake import offer_batch
 from app.pieces.batch_progress import choose_job, show_progress
 from app.pieces.batch_results import show_results
@@ -14,18 +15,24 @@ from app.session import user_name
 
 def main() -> None:
     """Draw the page."""
-    st.title("Judge many films", anchor=False)
+    st.title(_("Judge many films"), anchor=False)
     st.caption(
-        "They are judged in the background: close this tab when you like, and find the batch here when you come back. "
-        f"What came of it is kept on this server for {kept_days():g} days, or until you delete it."
+        _(
+            "They are judged in the background: close this tab when you like, and find the batch here when you come back. What "
+            "came of it is kept on this server for {days} days, or until you delete it.",
+            days=f"{kept_days():g}",
+        )
     )
     try:
         draw_batches()
     except (OSError, sqlite3.Error) as error:
         why = getattr(error, "strerror", None) or str(error)
         st.error(
-            f"The folder of batches cannot be used ({why}). Whoever runs this server must make room there, make it writable, or "
-            "name another one. Code: `spool_unwritable`"
+            _(
+                "The folder of batches cannot be used ({why}). Whoever runs this server must make room there, make it writable, "
+                "or name another one. Code: `spool_unwritable`",
+                why=why,
+            )
         )
 
 

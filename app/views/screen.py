@@ -2,7 +2,6 @@
 
 import streamlit as st
 
-from app import drawing
 from app.language import _
 from app.measurements import surroundings_warning
 from app.pieces.card import show_cards
@@ -20,7 +19,6 @@ def main() -> None:
     st.title(_("Screen chest radiographs"), anchor=False)
     st.caption(population_sentence(spec.labels, spec.positive, spec.data))
     with st.container(key="intake"):
-        st.html(drawing.drop_zone_words())
         waiting = [*offer_uploader(), *offer_samples()]
     with st.container(key="status"):
         take_in(waiting, loading)

@@ -1,16 +1,27 @@
 """The catalogues, and what the page says in which language; without a browser."""
 
+import ast
 import copy
 import pickle
+import re
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 import pytest
 from babel.messages.catalog import Message
 from streamlit.testing.v1 import AppTest
 
-from app.catalogues.__main__ import as_file, brought_up_to_date, is_open, read_catalogue, texts_in, texts_in_code
+from app.catalogues.__main__ import (
+    CALLED,
+    ROOT,
+    as_file,
+    brought_up_to_date,
+    is_open,
+    read_catalogue,
+    texts_in,
+    texts_in_code,
+)
 from app.language import CATALOGUES, LANGUAGES, _, day_and_time, listed, number, percentage, speaking
 from app.visitor import first_spoken
 from models.films.formats import not_an_image
@@ -63,6 +74,41 @@ def test_a_text_that_nobody_could_look_up_is_refused() -> None:
         list(texts_in("count = 3\n_(f'{count} films')", "page.py"))
     nested = "_('a {b}', b=_('b')) or ngettext('one', 'many', 2) or N_('c' if d else 'e') or RefusedError('code', 'f')"
     assert set(texts_in(nested, "page.py")) == {"a {b}", "b", ("one", "many"), "c", "e", "f"}
+
+
+# What draws, or words what is drawn; and what in it is no text of ours: styles, HTML, queries, formats.
+DRAWS = ("app/main.py", "app/session.py", "app/visitor.py", "app/drawing.py", "app/wording.py", "app/measurements.py",
+         "app/patients.py", "app/record.py", "app/views/*.py", "app/pieces/*.py", "app/batch/progress.py",
+         "app/batch/report*.py")  # fmt: skip
+NO_TEXT = re.compile(r"<|-family|\.pl-|:root|aspect-ratio|^\S*=|```|^not stated$")
+
+
+def bare_texts(node: ast.AST) -> Iterator[str]:
+    """What looks like words for people and is not handed to what translates it; docstrings and errors for callers are not."""
+    for child in ast.iter_child_nodes(node):
+        called = ast.unparse(child.func) if isinstance(child, ast.Call) else ""
+        if isinstance(child, ast.Raise) or (isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant)):
+            continue
+        if isinstance(child, ast.Constant) and isinstance(child.value, str):
+            if re.search(r"[A-Za-z]{2,} [A-Za-z(]{2,}", child.value) and not NO_TEXT.search(child.value):
+                yield child.value
+        elif called.startswith("st.") and re.match(r"\w+(\.\w+)*\('[A-Z]", ast.unparse(child)):
+            yield ast.unparse(child)
+        elif called not in CALLED:
+            yield from bare_texts(child)
+
+
+def test_no_page_says_what_no_catalogue_holds() -> None:
+    files = [path for pattern in DRAWS for path in ROOT.glob(pattern)]
+    assert len(files) > 20
+    found = {
+        f"{path.name}: {text}" for path in files for text in bare_texts(ast.parse(path.read_text(encoding="utf-8")))
+    }
+    assert not found
+    planted = (
+        'st.button("Go")\nsaid = f"{count} more files"\nst.text(_("In the catalogue"))\nraise ValueError("for callers")'
+    )
+    assert list(bare_texts(ast.parse(planted))) == ["st.button('Go')", " more files"]
 
 
 def test_a_sentence_is_english_for_programs_and_translated_for_people() -> None:

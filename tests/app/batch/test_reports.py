@@ -5,6 +5,7 @@ import re
 from datetime import datetime
 
 import pytest
+from fontTools.ttLib import TTFont
 from PIL import Image
 from pypdf import PdfReader
 
@@ -12,8 +13,10 @@ from app.batch.job import Status
 from app.batch.outcomes import outcome_text, points_text, read_outcome, read_points, uncertainty
 from app.batch.report import Report, study_report
 from app.batch.report_html import html_report
-from app.batch.report_pdf import pdf_report
+from app.batch.report_pdf import FONT, pdf_report
 from app.batch.table import Row
+from app.catalogues.__main__ import as_file, read_catalogue
+from app.language import speaking
 from app.wording import NOTICE
 from models.films.refusal import Refusal
 from models.lungs.box import Box
@@ -61,6 +64,10 @@ def picture(grey: int) -> bytes:
 
 @pytest.fixture
 def report() -> Report:
+    return made_report()
+
+
+def made_report() -> Report:
     outcomes = {KOREAN: prediction(), "<b>.png": WITHHELD, "😀.txt": REFUSED}
     status = Status("local", 0.0, bundle="two", sha256="ab" * 32, labels=TWO, points=points_text(POINTS))
     films = [
@@ -105,6 +112,30 @@ def test_the_pdf_says_the_same_in_a_font_of_its_own(report: Report) -> None:
     text = "\n".join(page.extract_text() for page in pages)
     assert KOREAN in text
     assert "?.txt" in text  # a character that the font has not
-    for said in (NOTICE, "90.0 %", "unlike_training_data", "This is <no> picture.", "2026-11-28 08:30", "ab" * 32):
+    for said in (NOTICE, "90.0 %", "unlike_training_data", "This is <no> picture.", "28 Nov 2026, 08:30", "ab" * 32):
         assert said in text
     assert sum(len(page.images) for page in pages) == 2
+
+
+def test_a_report_is_in_the_language_of_who_asks_for_it() -> None:
+    with speaking("ko"):
+        report = made_report()
+        page = html_report(report).decode()
+        text = "\n".join(one.extract_text() for one in PdfReader(io.BytesIO(pdf_report(report, NOW))).pages)
+    assert '<html lang="ko">' in page
+    for said in (
+        "검사 보고서",
+        "연구 및 교육 전용이며 의료기기가 아닙니다",
+        "2026. 11. 28. 오전 8:30",
+        "PNEUMONIA 확률",
+    ):
+        assert said in page
+        assert said in text
+    assert "판정된 사진: 3장 중 1장(1 unlike_training_data, 1 not_an_image)." in page
+
+
+def test_the_font_of_the_pdf_has_every_letter_of_the_catalogues() -> None:
+    letters = {
+        one for language in ("en", "ko") for one in as_file(read_catalogue(language)).decode() if one.isprintable()
+    }
+    assert not letters - {chr(code) for code in TTFont(FONT).getBestCmap()}
