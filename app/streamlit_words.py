@@ -24,6 +24,7 @@ WORDS: Final = (
     N_("Previous Result"), N_("Next Result"), N_("Close Search"), N_("Sort ascending"), N_("Sort descending"), N_("Format"),
     N_("Statistics"), N_("Autosize"), N_("Pin column"), N_("Unpin column"), N_("Hide column"), N_("Copy column name"),
     N_("Select all"), N_("Clear selection"), N_("{count} options available."),
+    N_("Choose or add an option"),
     N_("Skip to main content"), N_("Connecting"), N_("Please wait..."), N_("Connection error"), N_("Close"), N_("Stop"),
     N_("Running..."), N_("Reconnected to server."), N_("Page not found"), N_("Copied"),
     N_("Streamlit server is not responding. Are you connected to the internet?"),

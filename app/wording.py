@@ -59,6 +59,12 @@ def verdict_name(verdict: str | None) -> str:
     return _("indeterminate") if verdict == INDETERMINATE else verdict or _("None")
 
 
+def error_sentence(error: Exception) -> str:
+    """What an error says; one that was made of a `Sentence` says it in the language of the page."""
+    said = error.args[0] if error.args else ""
+    return _(said) if isinstance(said, str) else str(error)
+
+
 def coded(sentence: str, code: str) -> str:
     """A sentence with its stable code, in Markdown."""
     return _("{sentence} Code: `{code}`", sentence=_(sentence), code=code)

@@ -25,6 +25,7 @@ SOURCE: Final = "en"
 # What is called with a text for people, and which of its arguments that is; the two of `ngettext` are forms of one text.
 CALLED: Final = {
     "_": (0,), "N_": (0,), "ngettext": (0, 1), "Sentence": (0,), "Refusal": (1,), "RefusedError": (1,), "Finding": (1,),
+    "JobError": (0,), "RegistryError": (0,),
 }  # fmt: skip
 
 # Tables of what is said under a code; a `Sentence` is made of it with the values at hand.

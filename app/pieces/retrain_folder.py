@@ -1,6 +1,7 @@
 """On the Retrain page: which films, what is in them, and how they are to be trained on."""
 
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 import streamlit as st
@@ -8,10 +9,13 @@ import streamlit as st
 from app.batch.places import FOLDERS_VARIABLE
 from app.jobs.folders import FolderError, offered_folders
 from app.jobs.retraining import BACKBONES, LOCKED_SHARE, Plan, inspect_archive, inspect_folder, picture, train
-from app.language import _, number, percentage
+from app.language import N_, _, listed, ngettext, number, percentage
 from models.bundle import check_bundle_name, list_bundles
 from models.jobs.store import Job, JobStore
 from models.system.archive import ArchiveError
+
+# What training says of where patients come from, where it is the same each time.
+SOURCES: Final = (N_("unknown: each file is treated as a patient"),)
 
 _MOST_MB: Final = 512  # an upload is held in memory; more belongs into a folder
 
@@ -21,7 +25,10 @@ def ask_folder(store: JobStore, *, by: str) -> None:
     offered = offered_folders()
     if offered:
         named = st.selectbox(
-            _("Folder on the server, with a folder for each class in it"), offered, accept_new_options=True
+            _("Folder on the server, with a folder for each class in it"),
+            offered,
+            accept_new_options=True,
+            key="retrain_folder",
         )
         if st.button(_("Look at this folder"), key="look_folder", type="primary") and named:
             try:
@@ -37,12 +44,14 @@ def ask_folder(store: JobStore, *, by: str) -> None:
                 variable=FOLDERS_VARIABLE,
             )
         )
-    archive = st.file_uploader(_("Or a ZIP archive of class folders"), type=["zip"], max_upload_size=_MOST_MB)
+    archive = st.file_uploader(
+        _("Or a ZIP archive of class folders"), key="retrain_archive", type=["zip"], max_upload_size=_MOST_MB
+    )
     if archive is not None and st.button(_("Look at this archive"), key="look_archive"):
         try:
             inspect_archive(store, archive, by=by)
         except ArchiveError as error:
-            st.error(error.sentence)
+            st.error(_(error.sentence))
         else:
             st.rerun()
 
@@ -51,7 +60,7 @@ def show_inspection(job: Job, inspection: Any) -> None:
     """What a folder holds: classes, patients, what is locked away, leaks, and some films."""
     st.subheader(_("What is in {folder}", folder=_folder(job)), anchor=False)
     st.table([_class_row(label, counts) for label, counts in inspection["classes"].items()], hide_index=True)
-    st.caption(_("Patients: {source}.", source=inspection["patient_source"]))
+    st.caption(_("Patients: {source}.", source=_(inspection["patient_source"])))
     if inspection["own_test_split"]:
         st.caption(_("The folder has a test split: its patients are locked away, and bundles are compared on them."))
     else:
@@ -62,7 +71,7 @@ def show_inspection(job: Job, inspection: Any) -> None:
                 share=percentage(LOCKED_SHARE, 0),
             )
         )
-    if leaks := inspection["leaks"]["sentence"].removesuffix("none"):
+    if leaks := leaks_sentence(inspection["leaks"]):
         st.warning(
             _(
                 "Films that stand for several patients, or on both sides of a split: {found}. Take them out of the folder, or "
@@ -79,7 +88,7 @@ def show_inspection(job: Job, inspection: Any) -> None:
 
 def ask_plan(store: JobStore, job: Job, inspection: Any, *, by: str) -> None:
     """Options with usual values, and the button that starts the training."""
-    leaks = bool(inspection["leaks"]["sentence"].removesuffix("none"))
+    leaks = bool(leaks_sentence(inspection["leaks"]))
     with st.form("plan"):
         name = st.text_input(_("Name of the new bundle"), value=_free_name())
         population = st.text_input(_("Whom the films show, for the card"), placeholder=_("adults, one hospital, 2024"))
@@ -107,6 +116,18 @@ def ask_plan(store: JobStore, job: Job, inspection: Any, *, by: str) -> None:
         by=by,
     )
     st.rerun()
+
+
+def leaks_sentence(found: Mapping[str, int]) -> str:
+    """What stands for several patients, or on both sides of a split, counted; empty where there is nothing."""
+    counted = (
+        ngettext("{count} exact duplicate", "{count} exact duplicates", found["exact"]),
+        ngettext("{count} near-duplicate", "{count} near-duplicates", found["near"]),
+        ngettext("{count} patient on both sides", "{count} patients on both sides", found["patients"]),
+        ngettext("{count} film under two labels", "{count} films under two labels", found["label_conflicts"]),
+    )
+    numbers = (found[key] for key in ("exact", "near", "patients", "label_conflicts"))
+    return listed([said for said, count in zip(counted, numbers, strict=True) if count])
 
 
 def _folder(job: Job) -> str:

@@ -7,6 +7,7 @@ import streamlit as st
 
 from app.jobs.retraining import INSPECTION, Progress, go_on, log_tail, progress
 from app.language import N_, _, number
+from app.record import moment
 from models.jobs.store import FAILED, STOPPED, Job, JobStore
 
 POLL_SECONDS: Final = 1.0
@@ -27,6 +28,12 @@ STAGES: Final = (
     N_("Comparing …"),
 )
 
+# What a job leaves behind as the reason for its end, where it is the same each time; others stand as training wrote them.
+ENDINGS: Final = (
+    N_("Its process was ended from outside: killed, out of memory, or the machine went down."),
+    N_("Something failed that nobody foresaw; the log says what. Try it again, and report what stands there."),
+)
+
 
 def watch(store: JobStore) -> None:
     """The job that runs, kept up to date until it has ended."""
@@ -45,9 +52,7 @@ def watch(store: JobStore) -> None:
 def _show_running(store: JobStore, job: Job) -> None:
     name = job.settings.get("name", "")
     st.subheader(_("Looking at the films") if job.kind == INSPECTION else _("Training {name}", name=name), anchor=False)
-    st.caption(
-        _("Begun by {who}, {time} UTC. This page can be closed.", who=job.by, time=job.created[:16].replace("T", " "))
-    )
+    st.caption(_("Begun by {who}, {time} UTC. This page can be closed.", who=_(job.by), time=moment(job.created)))
     told = progress(job)
     st.progress((told.share or 0.0) if told else 0.0, text=_progress_text(told))
     if st.session_state.get(_STOPPING) == job.id:
@@ -79,13 +84,13 @@ def show_ended(store: JobStore, job: Job) -> None:
     if job.state == STOPPED:
         st.info(_("The last job was stopped by hand. What was embedded so far is kept."), icon=":material/stop_circle:")
     elif job.state == FAILED:
-        st.error(_("The last job failed: {why}", why=job.message), icon=":material/error:")
+        st.error(_("The last job failed: {why}", why=_(job.message)), icon=":material/error:")
     else:
         st.warning(
             _(
                 "The last job broke off: {why} The bundle that serves is as it was, and no half one is left. What was embedded "
                 "is kept: going on takes up there.",
-                why=job.message,
+                why=_(job.message),
             ),
             icon=":material/warning:",
         )

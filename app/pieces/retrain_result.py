@@ -12,6 +12,7 @@ from app.measurements import surroundings_rows, surroundings_warning
 from app.promotion import promote_by_name, roll_back
 from app.served_bundle import read_served_bundle
 from app.session import serving
+from app.wording import error_sentence
 from models.backbones.weights import WeightsError
 from models.bundle import BundleError
 from models.jobs.store import Job
@@ -27,6 +28,9 @@ _METRICS: Final = {
     ("exchanged", "auroc"): N_("AUROC, lungs on exchanged surroundings"),
     ("alone", "auroc"): N_("AUROC, surroundings alone (0.5: nothing is read there)"),
 }
+REASONS: Final = (N_("They have no positive class in common."), N_("No patient was locked away."))
+"""Why two bundles cannot be compared, as training says it."""
+
 _DONE: Final = "registry_said"
 _FEW_PATIENTS: Final = 60
 _PLOT_WIDTH: Final = 720
@@ -59,7 +63,7 @@ def _show_comparison(job: Job, report: Any) -> None:
         _("{later} and {earlier} on the same patients", later=later["name"], earlier=earlier["name"]), anchor=False
     )
     if report["reason"]:
-        st.info(_("They cannot be compared by numbers. {reason}", reason=report["reason"]))
+        st.info(_("They cannot be compared by numbers. {reason}", reason=_(report["reason"])))
     else:
         st.caption(
             _(
@@ -162,7 +166,7 @@ def offer_roll_back(*, by: str) -> None:
     try:
         before = read_history().before
     except OSError as error:
-        st.warning(_("The history cannot be read: {why}.", why=error.strerror), icon=":material/warning:")
+        st.warning(_("The history cannot be read: {reason}.", reason=error.strerror), icon=":material/warning:")
         return
     if before is None:
         st.caption(_("No bundle is on record that served before it."))
@@ -193,7 +197,7 @@ def _change(reason: str, step: Callable[[], Change | None]) -> None:
             change = step()
             _wait_until_served(change)
     except (BundleError, WeightsError, RegistryError, ValueError, OSError) as error:
-        st.error(str(error))
+        st.error(error_sentence(error))
         return
     st.session_state[_DONE] = (
         _("{name} is the current bundle now. Servers take it within seconds.", name=change.bundle.name)

@@ -34,7 +34,7 @@ def main() -> None:
         st.warning(_(now.warning), icon=":material/warning:")
     st.html(drawing.definitions(identity()))
     if trouble := served_device().trouble:
-        said = _("The GPU of this machine is not used; its processor computes. {trouble}", trouble=_(trouble))
+        said = _("The GPU of this machine is not used; its processor computes. {trouble}", trouble=trouble)
         st.error(said, icon=":material/memory:")
     for finding in served.shortcuts:
         st.error(_("**Shortcut likely**, {finding}", finding=finding), icon=":material/warning:")
@@ -78,7 +78,7 @@ def identity() -> list[tuple[str, str]]:
         (_("Backbone"), _("{summary}; {source} weights", summary=summary, source=source)),
         (_("Head"), head or _("logistic regression on the embedding")),
         (_("Calibration"), _(spec.calibration.method)),
-        (_("Computes on"), _(served_device().summary)),
+        (_("Computes on"), served_device().summary),
         (_("Made"), moment(spec.created)),
         (_("SHA-256 of bundle.json"), served.bundle.sha256),
     ]

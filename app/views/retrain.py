@@ -8,6 +8,7 @@ from app.language import _
 from app.pieces.retrain_folder import ask_folder, ask_plan, show_inspection
 from app.pieces.retrain_job import show_ended, watch
 from app.pieces.retrain_result import offer_roll_back, show_result
+from app.wording import error_sentence
 from models.jobs.lock import JobError
 from models.jobs.store import DONE, JobStore
 
@@ -33,7 +34,7 @@ def main() -> None:
     try:
         _show(job_store())
     except JobError as error:
-        st.error(str(error))
+        st.error(error_sentence(error))
 
 
 def _show(store: JobStore) -> None:

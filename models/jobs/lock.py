@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from models.system.sentence import Sentence
+
 _WAIT_SECONDS: Final = 5.0  # longer than anybody looks at the lock
 
 
@@ -19,7 +21,7 @@ class BusyError(JobError):
     """Raised where another job is running."""
 
     def __init__(self) -> None:
-        super().__init__("Another job is running. Wait for its end, or stop it first.")
+        super().__init__(Sentence("Another job is running. Wait for its end, or stop it first."))
 
 
 @contextmanager

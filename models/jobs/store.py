@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from models.jobs.lock import BusyError, JobError, held_lock, lock_holder
+from models.system.sentence import Sentence
 
 WAITING, RUNNING, DONE = "waiting", "running", "done"
 FAILED, STOPPED, KILLED = "failed", "stopped", "killed"
@@ -72,7 +73,11 @@ class JobStore:
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
-            raise JobError(f"Jobs are kept in {folder}, which cannot be written ({error.strerror}).") from error
+            raise JobError(
+                Sentence(
+                    "Jobs are kept in {folder}, which cannot be written ({why}).", folder=folder, why=error.strerror
+                )
+            ) from error
         with self._connected() as connection:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute(_TABLE)
@@ -91,7 +96,7 @@ class JobStore:
         """A job by its number; a JobError where there is none."""
         found = self._select("WHERE id = ?", number)
         if not found:
-            raise JobError(f"There is no job {number}.")
+            raise JobError(Sentence("There is no job {number}.", number=number))
         return found[0]
 
     def latest(self, kind: str | None = None) -> Job | None:
@@ -189,7 +194,11 @@ class JobStore:
                 yield connection
         except sqlite3.Error as error:
             raise JobError(
-                f"The state of jobs in {self.folder} cannot be read or written ({error}). Make room, or give leave to write."
+                Sentence(
+                    "The state of jobs in {folder} cannot be read or written ({why}). Make room, or give leave to write.",
+                    folder=self.folder,
+                    why=error,
+                )
             ) from error
 
 

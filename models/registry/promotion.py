@@ -18,6 +18,7 @@ from models.registry.history import (
 )
 from models.registry.served import combine, read_history
 from models.system.files import fsync, write_atomically
+from models.system.sentence import Sentence
 
 
 def promote(bundle: Bundle, *, reason: str, by: str) -> Change | None:
@@ -52,8 +53,13 @@ def previous_bundle() -> Bundle:
     bundle = load_bundle(before.name)
     if bundle.sha256 != before.sha256:
         raise RegistryError(
-            f"{before.name} served before, but its files have changed since: SHA-256 {before.sha256} then, {bundle.sha256} "
-            f"now. To take it as it is now: python -m models promote {before.name}"
+            Sentence(
+                "{bundle} served before, but its files have changed since: SHA-256 {before} then, {now} now. To take it as it is "
+                "now: python -m models promote {bundle}",
+                bundle=before.name,
+                before=before.sha256,
+                now=bundle.sha256,
+            )
         )
     return bundle
 
@@ -72,8 +78,13 @@ def _switch(event: Event, bundle: Bundle, *, reason: str, by: str) -> Change | N
                 write_atomically(root / CURRENT_FILE, f"{change.bundle.name}\n")
     except OSError as error:
         raise RegistryError(
-            f"Nothing was changed: {root} cannot be written ({error.strerror}). Make room or give leave to write there, or name "
-            f"another folder with {BUNDLES_VARIABLE}; then try again."
+            Sentence(
+                "Nothing was changed: {root} cannot be written ({why}). Make room or give leave to write there, or name another "
+                "folder with {variable}; then try again.",
+                root=root,
+                why=error.strerror,
+                variable=BUNDLES_VARIABLE,
+            )
         ) from error
     fsync(root)
     return change
@@ -95,5 +106,5 @@ def _next_change(file: FileIO, event: Event, wanted: BundleRef, *, reason: str, 
     if event == "rolled back" and combine(changes, faults, current).before != wanted:
         raise RegistryError("The current bundle was changed meanwhile. Look at the history, and try again.")
     if load_bundle(wanted.name).sha256 != wanted.sha256:
-        raise RegistryError(f"The files of {wanted.name} were changed meanwhile. Try again.")
+        raise RegistryError(Sentence("The files of {bundle} were changed meanwhile. Try again.", bundle=wanted.name))
     return Change(now(), event, wanted, current, by, reason)

@@ -11,7 +11,9 @@ from streamlit.testing.v1 import AppTest
 
 from app.batch.places import FOLDERS_VARIABLE, SPOOL_VARIABLE
 from app.catalogues.__main__ import read_catalogue
+from app.jobs.retraining import JOBS_VARIABLE
 from app.samples import sample_names
+from app.serving import served_device
 from models.bundle import load_bundle
 from models.films.refusal import REFUSAL_CODES
 from tests.app.steps import upload
@@ -27,14 +29,14 @@ NAMES = set(
         PostScript Office NIfTI NRRD MetaImage MATLAB NumPy HDF NetCDF RAR gzip bzip Zstandard xz tar Lab VOI AUROC ROC PPV NPV
         AP PA SHA UTC rule-in rule-out shortcut MB KB GB Enter Grad-CAM Selvaraju Saerens Kermany Zhang Goldbaum He Tan Le Huang
         et al doi CVPR arXiv cell Chest X-Ray Images Pneumonia CC BY Apache License ImageNet EfficientNet-Lite ResNet-
-        ResNet DenseNet- CheXNet top- CURRENT MODEL CARD md bundle json README
+        ResNet DenseNet- CheXNet top- CURRENT GPU MODEL CARD md bundle json README
         """,
     )
 )
 """Names of products, formats, people and publications, and codes: the same in every language."""
 
 SHOWN = ("label", "body", "placeholder", "help", "text", "alt", "caption", "options", "content")
-COMMANDS = r"python -m \w+( \w+)?( FOLDER --name NAME)?|make train DATA=folder NAME=mine|--\w+"
+COMMANDS = r"python -m \w+( \w+)?( FOLDER --name NAME| NAME| train --help)?|make train DATA=folder NAME=mine|--\w+"
 
 
 def english(text: str, others: set[str]) -> set[str]:
@@ -74,18 +76,20 @@ def written(value: object) -> set[str]:
     return {value} if isinstance(value, str) else set()
 
 
-@pytest.mark.parametrize("page", ["screen", "batch", "model", "about"])
+@pytest.mark.parametrize("page", ["screen", "batch", "retrain", "model", "about"])
 def test_no_english_is_left_on_a_page(
     open_app: OpenApp, page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(SPOOL_VARIABLE, str(tmp_path))
+    for variable in (SPOOL_VARIABLE, JOBS_VARIABLE):
+        monkeypatch.setenv(variable, str(tmp_path))
     spec = load_bundle().spec
-    own = written(vars(spec)["data"]) | written(spec.training) | written(spec.versions) | written(spec.metrics)
+    names = {*spec.labels, spec.name, FOLDERS_VARIABLE, served_device().summary}
+    names |= written(vars(spec)["data"]) | written(spec.training) | written(spec.versions) | written(spec.metrics)
     app = open_app(language="ko-KR").switch_page(f"views/{page}.py").run()
     texts = list(shown(app))
     assert sum("가" <= character <= "힣" for character in "".join(texts)) > 200
     texts = [text for text in texts if text.strip() != load_card().strip()]
-    assert not {word for text in texts for word in english(text, {*spec.labels, spec.name, FOLDERS_VARIABLE, *own})}
+    assert not {word for text in texts for word in english(text, names)}
 
 
 def load_card() -> str:

@@ -64,6 +64,7 @@ def test_a_batch_goes_on_when_the_tab_was_closed_and_the_server_killed(
         with page.expect_download() as download:
             page.get_by_role("button", name="Download CSV").click()
         rows = list(csv.DictReader(io.StringIO(Path(download.value.path()).read_text())))
+        settle(page)
         page.get_by_role("combobox", name="Look at a film of this page").focus()
         page.keyboard.press("ArrowDown")
         page.get_by_role("option").first.wait_for()
