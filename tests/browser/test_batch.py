@@ -16,7 +16,7 @@ from tests.browser.conftest import OpenPage
 from tests.browser.steps import contrast, luminance, sample, settle, sideways
 from tests.conftest import StartServer
 
-FILMS = 8
+FILMS = 40
 
 
 def write_films(folder: Path) -> None:
