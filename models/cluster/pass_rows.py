@@ -53,7 +53,10 @@ def pass_rows(
 def _pass_once(
     worker: type, arguments: Mapping[str, Any], rows: pa.Table, cluster: Cluster, rows_at_once: int, batch: int
 ) -> Iterator[pa.Table]:
-    """Give rows out in blocks; those whose worker fails, or is lost, do not come back."""
+    """Give rows out in blocks; those whose worker fails, or is lost, do not come back.
+
+    A single row is given to a worker that has no other: what waited behind one that ends its worker would be lost with it.
+    """
     if not rows.num_rows:
         return
     import ray.data
@@ -70,7 +73,12 @@ def _pass_once(
             fn_constructor_kwargs=dict(arguments),
             batch_size=batch,
             batch_format="pyarrow",
-            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=workers, initial_size=workers),
+            compute=ray.data.ActorPoolStrategy(
+                min_size=1,
+                max_size=workers,
+                initial_size=workers,
+                max_tasks_in_flight_per_actor=1 if rows_at_once == 1 else None,
+            ),
             ray_remote_args_fn=lambda: {"max_restarts": _UNLIMITED, "max_task_retries": _RETRIES},
             **resources,
         )
