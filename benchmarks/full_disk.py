@@ -47,14 +47,14 @@ def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
         films, disk = Path(folder) / "films", Path(folder) / "disk"
         write_films(films)
         os.environ[BUNDLES_VARIABLE] = str(disk / "bundles")
-        with mounted(disk, _PLENTY):
+        with with_bundles(disk, _PLENTY):
             before = _used(disk)
             status, said = train(films, disk)
             needed = _used(disk) - before
         if status:
             raise RuntimeError(f"The training fails with room for everything: {said}")
         for number in range(times):
-            with mounted(disk, before + int(dice.uniform(0.0, 0.98) * needed)):
+            with with_bundles(disk, before + int(dice.uniform(0.0, 0.98) * needed)):
                 seen.update(one_training(films, disk))
                 seen.update(one_promotion(disk))
             advance(number + 1, times)
@@ -63,15 +63,22 @@ def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
 
 @contextmanager
 def mounted(disk: Path, size: int) -> Iterator[None]:
-    """A disk with so many bytes, two bundles on it, the first of them the current one."""
+    """A disk with so many bytes."""
     disk.mkdir(exist_ok=True)
     subprocess.run(["/bin/mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(disk)], check=True)
     try:
-        (disk / "bundles").mkdir()
-        write_bundles(disk / "bundles")
         yield
     finally:
         subprocess.run(["/bin/umount", str(disk)], check=True)
+
+
+@contextmanager
+def with_bundles(disk: Path, size: int) -> Iterator[None]:
+    """A disk with so many bytes, two bundles on it, the first of them the current one."""
+    with mounted(disk, size):
+        (disk / "bundles").mkdir()
+        write_bundles(disk / "bundles")
+        yield
 
 
 def train(films: Path, disk: Path) -> tuple[int, str]:

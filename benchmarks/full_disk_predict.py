@@ -18,9 +18,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,9 +30,10 @@ from app.audit.log import AuditError, AuditLog
 from app.audit.verify import verify_log
 from app.batch.intake import job_of_folder
 from app.batch.job import Job
-from app.batch.places import FOLDERS_VARIABLE
 from app.batch.runner import BatchRunner
 from app.samples import FOLDER, sample_names
+from app.server_folders import FOLDERS_VARIABLE
+from benchmarks.full_disk import mounted
 from benchmarks.measuring import ROOT, run_benchmark
 from models.predictor import Predictor
 from models.system.progress import progress_bar
@@ -70,16 +70,6 @@ def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     result = {"times": times, **dict(seen)}
     console.print(result)
     return result
-
-
-@contextmanager
-def mounted(disk: Path, size: int) -> Iterator[None]:
-    """A disk with so many bytes."""
-    subprocess.run(["/bin/mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(disk)], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["/bin/umount", str(disk)], check=True)
 
 
 def enlarge(disk: Path) -> None:

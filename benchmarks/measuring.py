@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -17,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from models.system.files import write_atomically
+from models.system.packages import installed_versions
 
 ROOT: Final = Path(__file__).parents[1]
 FILMS: Final = 5216
@@ -129,13 +129,7 @@ def machine() -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Python and the packages that do the work."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
+    return {"python": platform.python_version(), **installed_versions(PACKAGES)}
 
 
 class Measured(NamedTuple):

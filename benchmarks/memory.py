@@ -24,7 +24,8 @@ from rich.console import Console
 from app.audit.log import AUDIT_VARIABLE
 from app.audit.verify import verify_log
 from app.batch.job import find_jobs
-from app.batch.places import FOLDERS_VARIABLE, SPOOL_VARIABLE
+from app.batch.places import SPOOL_VARIABLE
+from app.server_folders import FOLDERS_VARIABLE
 from benchmarks.films import mixed_folder
 from benchmarks.measuring import memory_mb, run_benchmark
 from benchmarks.serving import BROWSERS, running_app

@@ -32,6 +32,7 @@ from models.backbones.weights import WeightsError
 from models.bundle import BundleError, load_bundle
 from models.cluster.connection import Cluster
 from models.command_line.by_patient import RULES
+from models.command_line.cluster_options import add_cores
 from models.command_line.require_gpu import add_require_gpu
 from models.devices.device import DeviceError
 from models.devices.doctor import examine_device, require_gpu
@@ -165,13 +166,7 @@ def _add_cluster(predict: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="for --cluster: Parquet files of results; the same command goes on there",
     )
-    cluster.add_argument(
-        "--cores",
-        type=int,
-        default=Cluster.cores,
-        metavar="N",
-        help="of each worker; it has a model, and a GPU where there are some, of its own (default: %(default)s)",
-    )
+    add_cores(cluster)
 
 
 def _predict_on_cluster(options: argparse.Namespace) -> int:

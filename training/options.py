@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from models.backbones.table import BACKBONES
-from models.cluster.connection import Cluster
+from models.command_line.cluster_options import add_cores
 from models.command_line.require_gpu import add_require_gpu
 from models.devices.device import DEVICES
 from models.engines.load import ENGINES
@@ -130,13 +130,7 @@ def add_cluster(parser: argparse.ArgumentParser) -> None:
         help="let the machines of a Ray cluster look for lungs and embed: HOST:PORT of its head, auto, or local; all must "
         "see DATA at the same path. The head is fitted here",
     )
-    cluster.add_argument(
-        "--cores",
-        type=int,
-        default=Cluster.cores,
-        metavar="N",
-        help="of each worker; it has a model, and a GPU where there are some, of its own (default: %(default)s)",
-    )
+    add_cores(cluster)
 
 
 def add_patients(parser: argparse._ActionsContainer) -> None:

@@ -5,7 +5,6 @@ kept (`python -m benchmarks.training_speed`).
 """
 
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +14,7 @@ from rich.console import Console
 
 from models.engines.engine import Engine
 from models.group import GroupReference
+from models.system.packages import installed_versions
 from models.system.process import trim_memory
 from models.system.quiet import import_keras_quietly
 from training.config import RunConfig
@@ -101,21 +101,10 @@ def train(config: RunConfig, manifest: Manifest, engine: Engine, console: Consol
     # ----- reports: the bundle with its card.
     run = Run(
         config, manifest, leaks, engine, found, search, calibration, judged, points, gate, distances,
-        versions=_versions(), by_batch=by_batch, lungs=lungs, surroundings=surroundings,
+        versions=installed_versions(PACKAGES), by_batch=by_batch, lungs=lungs, surroundings=surroundings,
         group=group,
     )  # fmt: skip
     return save_run(run, console)
-
-
-def _versions() -> dict[str, str]:
-    """Of those of `PACKAGES` that are installed: the CPU image has no TensorFlow."""
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def _without_leaks(config: RunConfig, manifest: Manifest, engine: Engine, console: Console) -> tuple[Manifest, Leaks]:

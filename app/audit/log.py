@@ -13,7 +13,7 @@ from typing import Final
 
 from app.audit.chain import LONGEST_LINE, Link, follows, read_line, seal
 from models.system.files import fsync
-from models.system.sentence import Sentence
+from models.system.sentence import CodedError
 
 AUDIT_VARIABLE: Final = "PNEUMOLENS_AUDIT"
 """Environment variable: the file of the audit log; unset, there is none."""
@@ -29,22 +29,10 @@ AUDIT_CODES: Final = {
 _HEAD_BYTES: Final = 256  # within one sector of a disk: written whole or not at all
 
 
-class AuditError(Exception):
-    """Raised where nothing can be added to the log.
+class AuditError(CodedError):
+    """Raised where nothing can be added to the log."""
 
-    Attributes:
-        code: one of `AUDIT_CODES`.
-    """
-
-    def __init__(self, code: str, **values: str) -> None:
-        super().__init__(Sentence(AUDIT_CODES[code], **values))
-        self.code = code
-
-    @property
-    def sentence(self) -> str:
-        """What is wrong and what to do."""
-        said: str = self.args[0]  # a `Sentence`, which other languages look up
-        return said
+    codes = AUDIT_CODES
 
 
 @dataclass(frozen=True)

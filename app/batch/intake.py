@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import IO
 
 from app.batch.job import Job
-from app.batch.places import FOLDER_CODES, films_below
+from app.batch.places import films_below
+from app.server_folders import FOLDER_CODES
 from models.system.sentence import Sentence
 
 

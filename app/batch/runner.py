@@ -29,7 +29,7 @@ from models.prediction import Prediction
 from models.predictor import Predictor
 from models.system.archive import ArchiveError, Limits, unpack
 from models.system.files import digest
-from models.system.sentence import Sentence
+from models.system.sentence import CodedError
 
 THUMBNAIL_SIDE, PICTURE_SIDE = 128, 640
 _OPACITY: Final = 0.4
@@ -46,22 +46,10 @@ STOPPED_CODES: Final = {
 }
 
 
-class StoppedError(Exception):
-    """Raised where a batch cannot go on.
+class StoppedError(CodedError):
+    """Raised where a batch cannot go on."""
 
-    Attributes:
-        code: one of `STOPPED_CODES`.
-    """
-
-    def __init__(self, code: str, **values: str) -> None:
-        super().__init__(Sentence(STOPPED_CODES[code], **values))
-        self.code = code
-
-    @property
-    def sentence(self) -> str:
-        """What is wrong and what to do."""
-        said: str = self.args[0]  # a `Sentence`, which other languages look up
-        return said
+    codes = STOPPED_CODES
 
 
 class BatchRunner:

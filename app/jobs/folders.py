@@ -4,22 +4,9 @@ import os
 from pathlib import Path
 from typing import Final
 
-from app.batch.places import FOLDERS_VARIABLE, allowed_folders
-from models.system.sentence import Sentence
+from app.server_folders import FOLDERS_VARIABLE, FolderError, allowed_folder, allowed_folders
 
 _MOST: Final = 200
-
-
-class FolderError(Exception):
-    """A folder that is not trained on. The message says why and what to do.
-
-    Attributes:
-        sentence: the same, for whoever translates.
-    """
-
-    def __init__(self, sentence: Sentence) -> None:
-        super().__init__(sentence)
-        self.sentence = sentence
 
 
 def offered_folders() -> list[str]:
@@ -31,33 +18,16 @@ def offered_folders() -> list[str]:
     return found[:_MOST]
 
 
-def allowed_folder(named: str) -> Path:
+def trainable_folder(named: str) -> Path:
     """A folder below one of the allowed ones, as it really lies.
 
     Raises:
-        FolderError: where it lies elsewhere, by its name or by a link, or a link in it leads elsewhere, or it is not there.
+        FolderError: as of `allowed_folder`, and where a link in it leads elsewhere.
     """
     roots = allowed_folders()
-    try:
-        folder = Path(named.strip()).resolve(strict=True)
-    except (OSError, ValueError, RuntimeError) as error:  # absent, a zero in its name, links in a circle
-        raise FolderError(Sentence("There is no such folder, or it cannot be read. See how it is spelt.")) from error
-    root = next((one for one in roots if folder.is_relative_to(one)), None)
-    if root is None or not folder.is_dir():
-        raise FolderError(
-            Sentence(
-                "This folder is not among those that may be read here. Choose one that is offered, or one below it."
-            )
-        )
+    folder = allowed_folder(named.strip(), roots)
     if stray := _leading_out(folder, roots):
-        raise FolderError(
-            Sentence(
-                "A link in this folder leads out of what may be read here: {path}. Take it away, or let {variable} name where it "
-                "leads.",
-                path=stray,
-                variable=FOLDERS_VARIABLE,
-            )
-        )
+        raise FolderError("link_leads_out", path=stray, variable=FOLDERS_VARIABLE)
     return folder
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import Thread
 from typing import IO, Any, Final
 
-from app.jobs.folders import allowed_folder
+from app.jobs.folders import trainable_folder
 from models.bundle import Bundle, BundleError, load_bundle
 from models.jobs.store import FAILED, LOG_FILE, PROGRESS_FILE, Job, JobStore
 from models.system.archive import ArchiveError, unpack
@@ -82,7 +82,7 @@ def job_store() -> JobStore:
 
 def inspect_folder(store: JobStore, folder: str, *, by: str) -> Job:
     """Begin to look at a folder of the server; raises FolderError where it must not be read."""
-    return _begin_inspection(store, store.add(INSPECTION, {"folder": str(allowed_folder(folder))}, by=by))
+    return _begin_inspection(store, store.add(INSPECTION, {"folder": str(trainable_folder(folder))}, by=by))
 
 
 def inspect_archive(store: JobStore, archive: IO[bytes], *, by: str) -> Job:

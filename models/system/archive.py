@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Final
 
-from models.system.sentence import Sentence
+from models.system.sentence import CodedError
 
 # The whole vocabulary: a stable code, and what is said under it. `{place}` counts the archive's entries from 1: a name may be
 # a patient's, and sentences come into logs.
@@ -51,22 +51,10 @@ _DAMAGE: Final = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueE
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-class ArchiveError(Exception):
-    """Raised where an archive is refused, whole.
+class ArchiveError(CodedError):
+    """Raised where an archive is refused, whole."""
 
-    Attributes:
-        code: one of `ARCHIVE_CODES`.
-    """
-
-    def __init__(self, code: str, **values: int) -> None:
-        super().__init__(Sentence(ARCHIVE_CODES[code], **values))
-        self.code = code
-
-    @property
-    def sentence(self) -> str:
-        """What is wrong and what to do."""
-        said: str = self.args[0]  # a `Sentence`, which other languages look up
-        return said
+    codes = ARCHIVE_CODES
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.batch.places import FOLDERS_VARIABLE, SPOOL_VARIABLE
+from app.batch.places import SPOOL_VARIABLE
 from app.catalogues.__main__ import read_catalogue
 from app.jobs.retraining import JOBS_VARIABLE
 from app.samples import sample_names
+from app.server_folders import FOLDERS_VARIABLE
 from app.serving import served_device
 from models.bundle import load_bundle
 from models.films.refusal import REFUSAL_CODES

@@ -12,9 +12,9 @@ import pytest
 from streamlit import config
 from streamlit.testing.v1 import AppTest
 
-from app.batch.places import FOLDERS_VARIABLE
-from app.jobs.folders import FolderError, allowed_folder, offered_folders
+from app.jobs.folders import offered_folders, trainable_folder
 from app.jobs.retraining import JOBS_VARIABLE, PROGRESS_FILE, TRAINING, job_store, progress
+from app.server_folders import FOLDERS_VARIABLE, FolderError
 from models.bundle import current_bundle, load_bundle
 from models.jobs.store import DONE, FAILED, KILLED, Job, JobStore
 from models.registry.served import read_history
@@ -142,13 +142,13 @@ def test_only_folders_below_the_allowed_ones_are_read(tmp_path: Path, monkeypatc
     (allowed / "out").symlink_to(outside)
     monkeypatch.setenv(FOLDERS_VARIABLE, f"{allowed}{os.pathsep}{tmp_path / 'absent'}")
     assert offered_folders() == [str(allowed), str(allowed / "films")]
-    assert allowed_folder(str(allowed / "films")) == allowed / "films"
+    assert trainable_folder(str(allowed / "films")) == allowed / "films"
     for named in (outside, allowed / "out", allowed / "films/../../outside", tmp_path / "absent", "/"):
         with pytest.raises(FolderError):
-            allowed_folder(str(named))
+            trainable_folder(str(named))
     (allowed / "films/film.png").symlink_to(outside / "secret.png")
     with pytest.raises(FolderError, match=r"leads out of what may be read here: film\.png"):
-        allowed_folder(str(allowed / "films"))
+        trainable_folder(str(allowed / "films"))
 
 
 def test_a_job_outlives_whoever_began_it(store: JobStore, tmp_path: Path) -> None:

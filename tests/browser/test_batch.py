@@ -11,7 +11,8 @@ from playwright.sync_api import Page, expect
 from app.audit.log import AUDIT_VARIABLE
 from app.audit.verify import verify_log
 from app.batch.job import find_jobs
-from app.batch.places import FOLDERS_VARIABLE, SPOOL_VARIABLE
+from app.batch.places import SPOOL_VARIABLE
+from app.server_folders import FOLDERS_VARIABLE
 from tests.browser.conftest import OpenPage
 from tests.browser.steps import contrast, luminance, sample, settle, sideways
 from tests.conftest import StartServer

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from app.batch.places import FOLDERS_VARIABLE
 from app.jobs.retraining import JOBS_VARIABLE
 from app.language import _, speaking
+from app.server_folders import FOLDERS_VARIABLE
 from benchmarks.films import picture
 from data_samples.writing import write_sample
 from models.bundle import BUNDLES_VARIABLE

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from app.batch.job import Job, Status
-from app.batch.places import FOLDERS_VARIABLE, SPOOL_VARIABLE, spool_folder
+from app.batch.places import SPOOL_VARIABLE, spool_folder
 from app.batch.runner import BatchRunner
+from app.server_folders import FOLDERS_VARIABLE
 from models.predictor import Predictor
 
 PATIENCE = 60  # seconds

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from app.batch.places import DAYS_VARIABLE, FOLDERS_VARIABLE, FolderError, allowed_folders, films_below, kept_days
+from app.batch.places import DAYS_VARIABLE, films_below, kept_days
+from app.server_folders import FOLDERS_VARIABLE, FolderError, allowed_folders
 
 
 @pytest.fixture
