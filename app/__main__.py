@@ -26,7 +26,7 @@ from app.api.tokens import TOKENS_VARIABLE, new_token, token_line
 from app.audit.command import add_audit_command
 from app.audit.log import AuditError
 from app.batch.places import kept_days
-from app.serving import BUNDLE_VARIABLE, ENGINE_VARIABLE, LOOPBACK
+from app.serving.serving import BUNDLE_VARIABLE, ENGINE_VARIABLE, LOOPBACK
 from models.backbones.weights import WeightsError
 from models.bundle import BundleError, load_bundle
 from models.command_line.require_gpu import add_require_gpu

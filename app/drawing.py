@@ -5,8 +5,8 @@ from base64 import b64encode
 from collections.abc import Iterable
 from html import escape
 
-from app.language import _
-from app.wording import NOTICE, WHAT_WAS_SHOWN, interval_sentence, percent, verdict_sentence, zone_sentence
+from app.words.language import _
+from app.words.wording import NOTICE, WHAT_WAS_SHOWN, interval_sentence, percent, verdict_sentence, zone_sentence
 from models.films.refusal import Refusal
 from models.prediction import INDETERMINATE, Prediction
 

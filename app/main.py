@@ -11,10 +11,10 @@ if ROOT not in sys.path:
 import streamlit as st  # noqa: E402
 
 from app import drawing  # noqa: E402
-from app.language import _  # noqa: E402
 from app.session import require_bundle  # noqa: E402
-from app.streamlit_words import words_script  # noqa: E402
 from app.visitor import ask_to_sign_in, needs_words, offer_languages, offer_sign_out, settle_language  # noqa: E402
+from app.words.language import _  # noqa: E402
+from app.words.streamlit_words import words_script  # noqa: E402
 
 HERE = Path(__file__).parent
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from app.language import N_, _, number
 from app.record import plain_name
+from app.words.language import N_, _, number
 
 MOST_OUTSIDE: Final = 0.75
 """AUROC of the surroundings alone from which the pages warn."""

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from app.language import _
 from app.screening import Screened
-from app.wording import percent, verdict_name
+from app.words.language import _
+from app.words.wording import percent, verdict_name
 from models.command_line.by_patient import Patient, Rule, films_sentence, group_films, judge_patients
 from models.films.patient_key import name_key
 

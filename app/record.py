@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
-from app.language import N_, _, day_and_time
+from app.words.language import N_, _, day_and_time
 from models.registry.served import Period
 from models.registry.tables import short_digest
 
@@ -16,7 +16,7 @@ NAMES: Final = (
     N_("Augmentation"), N_("Rotation"), N_("Shift"), N_("Zoom"), N_("Shear"), N_("Brightness"), N_("Contrast"), N_("Gamma"),
     N_("Noise"), N_("Degradation"), N_("Flip"), N_("Exchange"), N_("Reduction"), N_("Head"), N_("Width"), N_("Dropout"),
     N_("Pooling"), N_("Head training"), N_("Learning rate"), N_("L2"), N_("Label smoothing"), N_("Batch size"), N_("Epochs"),
-    N_("Class weights"), N_("Engine"), N_("Precision"),
+    N_("Class weights"), N_("Engine"), N_("Precision"), N_("Lock"),
 )  # fmt: skip
 VALUES: Final = (
     N_("not stated"), N_("anterior-posterior"), N_("posterior-anterior"), N_("lungs"), N_("film"), N_("vendored"),

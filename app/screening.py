@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
-from app.language import N_
+from app.words.language import N_
 from models.bundle import Bundle
 from models.command_line.csv_table import csv_row, write_csv
 from models.films.patient_key import dicom_key

@@ -10,13 +10,13 @@ import streamlit as st
 from app.audit.entry import LOCAL_USER, audit_entry
 from app.audit.log import AuditError, configured_log
 from app.batch.runner import BatchRunner
-from app.language import _
 from app.patients import patient_groups
 from app.references import Reference, read_references
 from app.screening import MAX_FILES, Readings, Screened
-from app.serving import BUNDLE_VARIABLE, ENGINE_VARIABLE, Serving
+from app.serving.serving import BUNDLE_VARIABLE, ENGINE_VARIABLE, Serving
 from app.visitor import current_user
-from app.wording import coded
+from app.words.language import _
+from app.words.wording import coded
 from models.backbones.weights import WeightsError
 from models.bundle import BundleError
 from models.devices.device import DeviceError

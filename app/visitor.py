@@ -5,7 +5,7 @@ from typing import Final
 
 import streamlit as st
 
-from app.language import LANGUAGES, STATE, _, current_language
+from app.words.language import LANGUAGES, STATE, _, current_language
 
 QUERY: Final = "lang"
 """In the address of the page: which language to begin with, for links and bookmarks."""

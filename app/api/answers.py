@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from app.wording import NOTICE
+from app.words.wording import NOTICE
 from models.devices.device import DeviceReport
 from models.films.radiograph import Radiograph, read_radiograph
 from models.films.refusal import Refusal, attempt

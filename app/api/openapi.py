@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from app.api.problems import MEDIA_TYPE, PROBLEMS
 from app.api.uploads import MOST_BYTES, MOST_FILES
-from app.wording import NOTICE
+from app.words.wording import NOTICE
 from models.films.refusal import REFUSAL_CODES
 
 PREDICT: Final = "/api/v1/predict"

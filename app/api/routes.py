@@ -30,7 +30,7 @@ from app.api.tokens import TOKENS_VARIABLE, Tokens, read_tokens
 from app.api.uploads import MOST_BYTES, MOST_FILES, REQUESTS_AT_ONCE, uploaded_files
 from app.audit.entry import audit_entry
 from app.audit.log import AuditError, AuditLog, configured_log
-from app.serving import Served, served_device
+from app.serving.serving import Served, served_device
 from models.backbones.weights import WeightsError
 from models.bundle import BundleError
 from models.devices.device import DeviceError

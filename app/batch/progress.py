@@ -3,7 +3,7 @@
 from typing import Final
 
 from app.batch.job import Status
-from app.language import N_, _
+from app.words.language import N_, _
 
 _STANDING: Final = {
     "cancelled": N_("Cancelled. {done} of {total} files are judged."),

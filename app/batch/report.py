@@ -7,8 +7,8 @@ from datetime import datetime
 from app.batch.job import Status
 from app.batch.outcomes import Outcome, read_points
 from app.batch.table import Row
-from app.language import _, day_and_time
-from app.wording import percent, points_sentence, verdict_sentence
+from app.words.language import _, day_and_time
+from app.words.wording import percent, points_sentence, verdict_sentence
 from models.command_line.by_patient import CAUTION, films_sentence, judge_patients
 from models.prediction import Prediction
 

@@ -6,8 +6,8 @@ from typing import Final
 
 from app import drawing
 from app.batch.report import Report, ReportedFilm
-from app.language import _, current_language
-from app.wording import NOTICE, picture_caption
+from app.words.language import _, current_language
+from app.words.wording import NOTICE, picture_caption
 from models.prediction import Prediction
 
 _STYLE: Final = """

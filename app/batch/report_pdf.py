@@ -10,8 +10,8 @@ from fpdf import FPDF
 from PIL import Image
 
 from app.batch.report import Report, ReportedFilm
-from app.language import _, current_language
-from app.wording import (
+from app.words.language import _, current_language
+from app.words.wording import (
     HEATMAP_CAPTION,
     NOTICE,
     interval_sentence,

@@ -17,7 +17,7 @@ from typing import Final
 from babel.messages.catalog import Catalog, Message
 from babel.messages.pofile import read_po, write_po
 
-from app.language import CATALOGUES, LANGUAGES
+from app.words.language import CATALOGUES, LANGUAGES
 
 ROOT: Final = Path(__file__).parents[2]
 SOURCE: Final = "en"

@@ -4,7 +4,7 @@ from typing import Final
 
 import streamlit as st
 
-from app.serving import LOOPBACK
+from app.serving.serving import LOOPBACK
 from app.visitor import current_user
 
 LOCAL: Final = "local"

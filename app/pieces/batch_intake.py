@@ -11,10 +11,10 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from app.batch.intake import job_of_folder, job_of_uploads
 from app.batch.job import Job
 from app.batch.places import spool_folder
-from app.language import _
 from app.server_folders import FOLDERS_VARIABLE, FolderError, allowed_folders
 from app.session import batch_runner, user_name
-from app.wording import coded
+from app.words.language import _
+from app.words.wording import coded
 
 _MOST_MEGABYTES: Final = 1024
 """Of one archive, and what the server takes (`.streamlit/config.toml`); a film of more than 64 MB is refused as everywhere."""

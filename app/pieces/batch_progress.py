@@ -9,10 +9,10 @@ import streamlit as st
 
 from app.batch.job import Job, Status
 from app.batch.progress import seconds_left, standing_sentence, time_left_sentence
-from app.language import _, day_and_time
 from app.pieces.batch_intake import CHOSEN
 from app.session import batch_runner
-from app.wording import coded
+from app.words.language import _, day_and_time
+from app.words.wording import coded
 
 POLL_SECONDS = 1.0
 

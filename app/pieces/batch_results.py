@@ -23,9 +23,9 @@ from app.batch.table import (
     read_rows,
     read_study,
 )
-from app.language import N_, _, current_language, speaking
 from app.pieces.overview import named
-from app.wording import percent, picture_caption, verdict_name
+from app.words.language import N_, _, current_language, speaking
+from app.words.wording import percent, picture_caption, verdict_name
 from models.prediction import INDETERMINATE, Prediction
 
 ROWS: Final = 50

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import streamlit as st
 
 from app import drawing
-from app.language import _, percentage
 from app.pictures import draw, draw_mended
 from app.references import Reference, similar
 from app.screening import Screened, at_prevalence, mend
 from app.session import desk, record, serving, wait_for
-from app.wording import (
+from app.words.language import _, percentage
+from app.words.wording import (
     attention_sentence,
     distance_fact,
     film_facts,

@@ -6,10 +6,10 @@ from concurrent.futures import Future
 import streamlit as st
 
 from app import drawing
-from app.language import _, ngettext
 from app.samples import read_sample, sample_label, sample_names, sample_thumbnail
 from app.screening import MAX_FILES, screen
 from app.session import desk, record, serving, wait_for
+from app.words.language import _, ngettext
 from models.films.radiograph import MAX_BYTES
 from models.predictor import Predictor
 

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from app import drawing
-from app.language import _, number
 from app.patients import patient_groups, patient_row, patients_of
 from app.screening import Screened, as_csv, at_prevalence, count_outcomes
 from app.session import desk
-from app.wording import LINES, percent, points_sentence, prevalence_sentence, verdict_name
+from app.words.language import _, number
+from app.words.wording import LINES, percent, points_sentence, prevalence_sentence, verdict_name
 from models.bundle import Bundle, BundleSpec
 from models.command_line.by_patient import RULES, Rule, patient_sentence
 from models.group import GroupComparison

@@ -8,8 +8,8 @@ import streamlit as st
 
 from app.jobs.folders import offered_folders
 from app.jobs.retraining import BACKBONES, LOCKED_SHARE, Plan, inspect_archive, inspect_folder, picture, train
-from app.language import N_, _, listed, ngettext, number, percentage
 from app.server_folders import FOLDERS_VARIABLE, FolderError
+from app.words.language import N_, _, listed, ngettext, number, percentage
 from models.bundle import check_bundle_name, list_bundles
 from models.jobs.store import Job, JobStore
 from models.system.archive import ArchiveError

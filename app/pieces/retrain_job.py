@@ -6,8 +6,8 @@ from typing import Final
 import streamlit as st
 
 from app.jobs.retraining import INSPECTION, Progress, go_on, log_tail, progress
-from app.language import N_, _, number
 from app.record import moment
+from app.words.language import N_, _, number
 from models.jobs.store import FAILED, STOPPED, Job, JobStore
 
 POLL_SECONDS: Final = 1.0

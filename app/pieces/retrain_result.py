@@ -7,12 +7,12 @@ from typing import Any, Final
 import streamlit as st
 
 from app.jobs.retraining import found, picture, trained_bundle
-from app.language import N_, _, number
 from app.measurements import surroundings_rows, surroundings_warning
-from app.promotion import promote_by_name, roll_back
-from app.served_bundle import read_served_bundle
+from app.serving.promotion import promote_by_name, roll_back
+from app.serving.served_bundle import read_served_bundle
 from app.session import serving
-from app.wording import error_sentence
+from app.words.language import N_, _, number
+from app.words.wording import error_sentence
 from models.backbones.weights import WeightsError
 from models.bundle import BundleError
 from models.jobs.store import Job

@@ -2,10 +2,10 @@
 
 import streamlit as st
 
-from app.language import N_, _
 from app.measurements import surroundings_sentence, surroundings_warning
 from app.session import serving
-from app.wording import field_sentence, gate_sentence
+from app.words.language import N_, _
+from app.words.wording import field_sentence, gate_sentence
 
 # Markdown, a paragraph each; what is not translated is the same in every language.
 TEXT = (

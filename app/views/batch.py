@@ -6,11 +6,11 @@ import streamlit as st
 
 from app.batch.job import find_jobs
 from app.batch.places import kept_days, spool_folder
-from app.language import _
 from app.pieces.batch_intake import offer_batch
 from app.pieces.batch_progress import choose_job, show_progress
 from app.pieces.batch_results import show_results
 from app.session import user_name
+from app.words.language import _
 
 
 def main() -> None:

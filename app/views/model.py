@@ -6,12 +6,12 @@ from collections.abc import Sequence
 import streamlit as st
 
 from app import drawing
-from app.language import N_, _, number
 from app.measurements import batch_rows, interval, metric_rows, surroundings_rows, surroundings_warning
 from app.record import described, history_row, moment, plot_title
-from app.serving import served_device
+from app.serving.serving import served_device
 from app.session import serving
-from app.wording import field_sentence, gate_sentence, point_name, points_sentence
+from app.words.language import N_, _, number
+from app.words.wording import field_sentence, gate_sentence, point_name, points_sentence
 from models.backbones.table import get_backbone
 from models.prediction import OperatingPoint
 from models.registry.served import read_history

@@ -4,11 +4,11 @@ import streamlit as st
 
 from app.jobs.access import may_retrain, who
 from app.jobs.retraining import INSPECTION, TRAINING, found, job_store
-from app.language import _
 from app.pieces.retrain_folder import ask_folder, ask_plan, show_inspection
 from app.pieces.retrain_job import show_ended, watch
 from app.pieces.retrain_result import offer_roll_back, show_result
-from app.wording import error_sentence
+from app.words.language import _
+from app.words.wording import error_sentence
 from models.jobs.lock import JobError
 from models.jobs.store import DONE, JobStore
 

@@ -2,13 +2,13 @@
 
 import streamlit as st
 
-from app.language import _
 from app.measurements import surroundings_warning
 from app.pieces.card import show_cards
 from app.pieces.intake import offer_samples, offer_uploader, show_model_status, take_in
 from app.pieces.overview import show_group, show_overviews
 from app.session import desk, reference_films, serving, wait_for
-from app.wording import SHORTCUT_CAPTION, population_sentence
+from app.words.language import _
+from app.words.wording import SHORTCUT_CAPTION, population_sentence
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from app.samples import read_sample, sample_names
-from app.serving import Serving
+from app.serving.serving import Serving
 from app.session import serving
 from models.bundle import BUNDLES_VARIABLE, BundleSpec
 from models.films.radiograph import read_radiograph

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from streamlit.testing.v1 import AppTest
 
-from app.serving import Serving
+from app.serving.serving import Serving
 from models.bundle import load_bundle
 from models.registry.promotion import promote
 

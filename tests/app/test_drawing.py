@@ -9,7 +9,7 @@ import pytest
 from app import drawing
 from app.record import described
 from app.screening import Film
-from app.wording import (
+from app.words.wording import (
     attention_sentence,
     distance_fact,
     film_facts,

@@ -14,7 +14,7 @@ from app.catalogues.__main__ import read_catalogue
 from app.jobs.retraining import JOBS_VARIABLE
 from app.samples import sample_names
 from app.server_folders import FOLDERS_VARIABLE
-from app.serving import served_device
+from app.serving.serving import served_device
 from models.bundle import load_bundle
 from models.films.refusal import REFUSAL_CODES
 from tests.app.steps import upload

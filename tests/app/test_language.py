@@ -22,8 +22,8 @@ from app.catalogues.__main__ import (
     texts_in,
     texts_in_code,
 )
-from app.language import CATALOGUES, LANGUAGES, _, day_and_time, listed, number, percentage, speaking
 from app.visitor import first_spoken
+from app.words.language import CATALOGUES, LANGUAGES, _, day_and_time, listed, number, percentage, speaking
 from models.films.formats import not_an_image
 from models.system.sentence import Sentence
 
@@ -77,7 +77,7 @@ def test_a_text_that_nobody_could_look_up_is_refused() -> None:
 
 
 # What draws, or words what is drawn; and what in it is no text of ours: styles, HTML, queries, formats.
-DRAWS = ("app/main.py", "app/session.py", "app/visitor.py", "app/drawing.py", "app/wording.py", "app/measurements.py",
+DRAWS = ("app/main.py", "app/session.py", "app/visitor.py", "app/drawing.py", "app/words/wording.py", "app/measurements.py",
          "app/patients.py", "app/record.py", "app/views/*.py", "app/pieces/*.py", "app/batch/progress.py",
          "app/batch/report*.py")  # fmt: skip
 NO_TEXT = re.compile(r"<|-family|\.pl-|:root|aspect-ratio|^\S*=|```|^not stated$")

@@ -11,7 +11,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from app.samples import read_sample, sample_names
-from app.wording import SHORTCUT_CAPTION, WHAT_WAS_SHOWN
+from app.words.wording import SHORTCUT_CAPTION, WHAT_WAS_SHOWN
 from models.bundle import BundleSpec
 from models.films.radiograph import read_radiograph
 from models.lungs.findings import Finding

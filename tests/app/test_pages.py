@@ -7,7 +7,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.samples import read_sample, sample_names
 from app.screening import MAX_FILES
-from app.wording import HEATMAP_CAPTION, NOTICE, SHORTCUT_CAPTION, percent, verdict_sentence
+from app.words.wording import HEATMAP_CAPTION, NOTICE, SHORTCUT_CAPTION, percent, verdict_sentence
 from models.bundle import BundleSpec, load_bundle
 from models.gate import GateThresholds
 from models.prediction import Prediction

@@ -7,7 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.screening import Screened, screen
-from app.wording import percent
+from app.words.wording import percent
 from models.films.radiograph import read_radiograph
 from models.prediction import Prediction
 from models.predictor import Predictor

@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.samples import sample_names
-from app.serving import BUNDLE_VARIABLE, Serving
+from app.serving.serving import BUNDLE_VARIABLE, Serving
 from app.session import serving
 from models.bundle import BUNDLES_VARIABLE, HEAD_FILE
 from tests.app.conftest import MakeFilm

@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from app.jobs.retraining import JOBS_VARIABLE
-from app.language import _, speaking
 from app.server_folders import FOLDERS_VARIABLE
+from app.words.language import _, speaking
 from benchmarks.films import picture
 from data_samples.writing import write_sample
 from models.bundle import BUNDLES_VARIABLE

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from app.wording import NOTICE
+from app.words.wording import NOTICE
 from models.command_line.csv_table import csv_header
 from tests.browser.conftest import OpenPage
 from tests.browser.steps import apart, contrast, luminance, sample, settle, sideways, tab_to, thumbnail, upload

@@ -13,8 +13,8 @@ import uvicorn
 from starlette.applications import Starlette
 
 from app.api.routes import Settings, api_routes
-from app.served_bundle import read_served_bundle
-from app.serving import Served
+from app.serving.served_bundle import read_served_bundle
+from app.serving.serving import Served
 from models.predictor import Predictor
 
 Load = Callable[[], Served]

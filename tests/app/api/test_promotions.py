@@ -8,7 +8,7 @@ from threading import Event
 from typing import Any
 
 from app.api.routes import Settings
-from app.serving import Serving
+from app.serving.serving import Serving
 from models.bundle import HEAD_FILE, load_bundle
 from tests.app.api.conftest import StartApi
 from tests.app.conftest import MakeFilm

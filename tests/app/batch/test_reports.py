@@ -16,8 +16,8 @@ from app.batch.report_html import html_report
 from app.batch.report_pdf import FONT, pdf_report
 from app.batch.table import Row
 from app.catalogues.__main__ import as_file, read_catalogue
-from app.language import speaking
-from app.wording import NOTICE
+from app.words.language import speaking
+from app.words.wording import NOTICE
 from models.films.refusal import Refusal
 from models.lungs.box import Box
 from models.prediction import Prediction

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from app.language import LANGUAGES, N_, _, current_language, speaking
+from app.words.language import LANGUAGES, N_, _, current_language, speaking
 
 SCRIPT: Final = Path(__file__).with_suffix(".js")
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from functools import reduce
 from typing import Final
 
-from app.language import N_, _, number, percentage
 from app.screening import Film
+from app.words.language import N_, _, number, percentage
 from models.films.refusal import Refusal
 from models.gate import GateThresholds
 from models.lungs.findings import Finding

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event, Thread
 from typing import Final, NamedTuple, TypeVar
 
-from app.served_bundle import ServedBundle, read_served_bundle
+from app.serving.served_bundle import ServedBundle, read_served_bundle
 from models.backbones.weights import WeightsError
 from models.bundle import Bundle, BundleError, current_bundle, find_bundle_folder, load_bundle
 from models.devices.device import DeviceReport

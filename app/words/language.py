@@ -1,6 +1,6 @@
 """The language of the page: texts, numbers and dates in it. English wherever nobody asked for another.
 
-    from app.language import _, ngettext
+    from app.words.language import _, ngettext
     _("Judging film {number} of {total} …", number=3, total=8)
     ngettext("{count} film", "{count} films", count)
 
@@ -31,7 +31,7 @@ from models.system.sentence import Sentence
 LANGUAGES: Final = {"en": "English", "ko": "한국어"}
 """What the page speaks, each in its own words."""
 
-CATALOGUES: Final = Path(__file__).with_name("catalogues")
+CATALOGUES: Final = Path(__file__).parents[1] / "catalogues"
 STATE: Final = "language"
 """Where Streamlit's session keeps the language of its visitor; `app.visitor.settle_language` puts it there."""
 
