@@ -65,6 +65,7 @@ def test_films_of_three_kinds_and_their_csv(open_page: OpenPage, films: list[Pat
 def test_the_slider_changes_the_picture_alone(open_page: OpenPage, films: list[Path]) -> None:
     page = open_page()
     upload(page, *films[:2])
+    expect(page.get_by_role("img", name="Chest radiograph")).to_have_count(2)
     settle(page)
     picture = page.get_by_role("img", name="Chest radiograph").first
     below = page.get_by_role("heading", name=films[1].name, exact=True)
