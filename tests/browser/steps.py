@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Error, Locator, Page, expect
 
 from app.samples import FOLDER, sample_label, sample_names
 
@@ -30,6 +30,21 @@ def upload(page: Page, *files: Path) -> None:
 def settle(page: Page) -> None:
     """Wait until the server has answered all that was asked."""
     expect(page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]')).to_be_visible()
+
+
+def choose_first(page: Page, name: str) -> None:
+    """Choose the first option of a list with the keyboard; asked again where the page was drawn anew meanwhile."""
+    box, option = page.get_by_role("combobox", name=name), page.get_by_role("option").first
+    for _ in range(10):
+        box.focus()
+        page.keyboard.press("ArrowDown")
+        try:
+            option.wait_for(timeout=5_000)
+        except Error:
+            continue
+        page.keyboard.press("Enter")
+        return
+    pytest.fail(f"{name} shows no options")
 
 
 def tab_to(page: Page, element: Locator, *, most: int = 80) -> None:

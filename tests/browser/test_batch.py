@@ -14,7 +14,7 @@ from app.batch.job import find_jobs
 from app.batch.places import SPOOL_VARIABLE
 from app.server_folders import FOLDERS_VARIABLE
 from tests.browser.conftest import OpenPage
-from tests.browser.steps import contrast, luminance, sample, settle, sideways
+from tests.browser.steps import choose_first, contrast, luminance, sample, settle, sideways
 from tests.conftest import StartServer
 
 FILMS = 40
@@ -66,10 +66,7 @@ def test_a_batch_goes_on_when_the_tab_was_closed_and_the_server_killed(
             page.get_by_role("button", name="Download CSV").click()
         rows = list(csv.DictReader(io.StringIO(Path(download.value.path()).read_text())))
         settle(page)
-        page.get_by_role("combobox", name="Look at a film of this page").focus()
-        page.keyboard.press("ArrowDown")
-        page.get_by_role("option").first.wait_for()
-        page.keyboard.press("Enter")
+        choose_first(page, "Look at a film of this page")
         with page.expect_download() as download:
             page.get_by_role("button", name="Report of this study as PDF").click()
         assert Path(download.value.path()).read_bytes().startswith(b"%PDF-")
