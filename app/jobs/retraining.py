@@ -16,6 +16,7 @@ from typing import IO, Any, Final
 
 from app.jobs.folders import trainable_folder
 from models.bundle import Bundle, BundleError, load_bundle
+from models.jobs.lock import JobError
 from models.jobs.store import FAILED, LOG_FILE, PROGRESS_FILE, Job, JobStore
 from models.system.archive import ArchiveError, unpack
 from models.system.files import cache_folder, disk_sentence
@@ -86,15 +87,18 @@ def inspect_folder(store: JobStore, folder: str, *, by: str) -> Job:
 
 
 def inspect_archive(store: JobStore, archive: IO[bytes], *, by: str) -> Job:
-    """Begin to look at what a ZIP archive holds; raises ArchiveError where it is refused."""
+    """Begin to look at what a ZIP archive holds; raises ArchiveError where it is refused, JobError where the disk is."""
     job = store.add(INSPECTION, {}, by=by)
     for older in job.folder.parent.glob(f"*/{_FILMS}"):  # uploads stay no longer than until the next one
         shutil.rmtree(older, ignore_errors=True)
     try:
         unpack(archive, job.folder / _FILMS)
-    except (ArchiveError, OSError) as error:
-        store.finish(job, FAILED, str(error))
+    except ArchiveError as error:
+        store.finish(job, FAILED, error.sentence)
         raise
+    except OSError as error:
+        store.finish(job, FAILED, disk_sentence(error))
+        raise JobError(disk_sentence(error)) from error
     return _begin_inspection(store, store.set_settings(job, {"folder": str(job.folder / _FILMS), "uploaded": True}))
 
 

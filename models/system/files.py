@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from models.system.sentence import Sentence
+
 CACHE_VARIABLE: Final = "PNEUMOLENS_CACHE"
 _CHUNK = 1 << 20
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -58,11 +60,18 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
 def disk_sentence(error: OSError) -> str:
     """What went wrong with a file, and what to do."""
-    where = f"{error.filename}" if error.filename else "The disk"
+    where = f"{error.filename}" if error.filename else Sentence("The disk")
     if error.errno in _FULL:
-        return f"{where} cannot be written: the disk is full. Nothing half-written stays; make room, and try again."
+        return Sentence(
+            "{where} cannot be written: the disk is full. Nothing half-written stays; make room, and try again.",
+            where=where,
+        )
     if error.errno in _FORBIDDEN:
-        return f"{where} cannot be written or read: {error.strerror}. Give leave to, or name another folder."
+        return Sentence(
+            "{where} cannot be written or read: {why}. Give leave to, or name another folder.",
+            where=where,
+            why=error.strerror,
+        )
     return str(error)
 
 

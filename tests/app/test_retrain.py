@@ -1,12 +1,15 @@
 """The page that retrains: joined while it runs, told how it ended, promoted and rolled back; and whose doing that may be."""
 
+import io
 import json
 import os
+import resource
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 from streamlit import config
@@ -18,6 +21,8 @@ from app.server_folders import FOLDERS_VARIABLE, FolderError
 from models.bundle import current_bundle, load_bundle
 from models.jobs.store import DONE, FAILED, KILLED, Job, JobStore
 from models.registry.served import read_history
+from tests.app.conftest import MakeFilm
+from tests.app.steps import upload, wait_until
 
 OpenApp = Callable[[], AppTest]
 
@@ -43,6 +48,14 @@ def press(app: AppTest, label: str) -> AppTest:
     app = button.click().run()
     assert not app.exception
     return app
+
+
+def ended(store: JobStore) -> Job:
+    """The last job, when it has come to its end."""
+    wait_until(lambda: (job := store.latest()) is not None and not job.is_open)
+    job = store.latest()
+    assert job is not None
+    return job
 
 
 def trained(store: JobStore, name: str, *, worse: bool) -> Job:
@@ -96,9 +109,7 @@ def test_a_failed_job_says_why_and_goes_on_when_asked_to(store: JobStore, open_a
     app = open_page(open_app)
     assert "The disk is full." in app.error[0].value
     press(app, "Go on with it")
-    while (now := store.latest()) is not None and now.is_open:
-        pass
-    assert now is not None
+    now = ended(store)
     assert now.state == FAILED
     assert "absent" in now.message
 
@@ -158,7 +169,44 @@ def test_a_job_outlives_whoever_began_it(store: JobStore, tmp_path: Path) -> Non
         "launch(store, store.set_steps(job, [['inspect', sys.argv[1], '--out', sys.argv[1]]]))"
     )
     subprocess.run([sys.executable, "-c", begin, str(tmp_path / "absent")], check=True, timeout=60)
-    while (job := store.latest()) is None or job.is_open:
-        pass
+    job = ended(store)
     assert job.state == FAILED
     assert "absent" in job.message
+
+
+def look_at_archive(open_app: OpenApp, files: Mapping[str, bytes]) -> AppTest:
+    """What the page shows when a ZIP archive of these files was uploaded and is looked at."""
+    stream = io.BytesIO()
+    with ZipFile(stream, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return press(upload(open_page(open_app), ("films.zip", stream.getvalue())), "Look at this archive")
+
+
+def test_an_uploaded_archive_is_looked_at_and_goes_with_the_next(
+    store: JobStore, open_app: OpenApp, make_film: MakeFilm
+) -> None:
+    names = [f"{label}/person{number}_1.png" for number in range(4) for label in ("NORMAL", "PNEUMONIA")]
+    look_at_archive(open_app, {f"hospital/{name}": make_film(place) for place, name in enumerate(names)})
+    first = ended(store)
+    assert (first.state, first.message) == (DONE, "")
+    app = open_page(open_app)
+    assert list(app.table[0].value.iloc[0])[:2] == ["NORMAL", "4"]
+    app = look_at_archive(open_app, {"../NORMAL/1.png": b""})
+    assert "points out of it" in app.error[0].value
+    assert not (first.folder / "films").exists()
+    assert not list(store.folder.glob("*/.films*"))
+
+
+def test_an_archive_for_which_the_disk_has_no_room_is_refused_with_a_sentence(
+    store: JobStore, open_app: OpenApp, make_film: MakeFilm
+) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    films = {f"{label}/{number}.png": os.urandom(400_000) for number in range(2) for label in ("NORMAL", "PNEUMONIA")}
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, limits[1]))
+    try:
+        app = look_at_archive(open_app, films)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "does not fit on the disk of the server" in app.error[0].value
+    assert not list(store.folder.glob("*/*films*"))
