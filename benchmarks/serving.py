@@ -108,9 +108,14 @@ def _await(address: str, process: subprocess.Popen[bytes]) -> None:
     raise RuntimeError(f"The app did not answer at {address}.")
 
 
+def chromium_path() -> str | None:
+    """Where Chromium is; None where there is none."""
+    return next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
 def memory(uploads: Sequence[Path]) -> dict[str, Any]:
     """What is resident in the app before and after a visitor has had so many films judged, and when the page had its title."""
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    browser = chromium_path()
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:

@@ -16,7 +16,17 @@ from models.prediction import Prediction
 from models.system.files import CACHE_VARIABLE
 
 ROOT = Path(__file__).parents[2]
-NAMES = (*every.NAMES, "dicom_batch", "full_disk_predict", "memory", "recipe", "matrix_product", "quality", "report")
+NAMES = (
+    *every.NAMES,
+    "clients",
+    "dicom_batch",
+    "full_disk_predict",
+    "memory",
+    "recipe",
+    "matrix_product",
+    "quality",
+    "report",
+)
 
 
 @pytest.mark.parametrize("name", [*(f"benchmarks.{name}" for name in NAMES), "benchmarks"])
