@@ -1,5 +1,6 @@
 """Fixtures that more than one room uses."""
 
+import gc
 import os
 import socket
 import subprocess
@@ -24,6 +25,15 @@ def pytest_configure(config: pytest.Config) -> None:
     if worker and hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays to the end: to look through it for garbage, among a million functions, takes a second each time.
+
+    Streamlit asks for that after every run of a page where Keras is loaded, and Python itself while networks are converted.
+    """
+    gc.freeze()
+    gc.set_threshold(10_000)
 
 
 @dataclass(frozen=True)
