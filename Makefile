@@ -12,8 +12,8 @@ PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade
 
 # The whole suite takes two processes, and so two cores and 6 GB; a part of it is not worth the start of the second. A file
-# stays with one of them, as do the networks and bundles that its tests share.
-WORKERS := --numprocesses=2 --dist=loadfile
+# stays with one of them, as do the networks and bundles that its tests share; tests/conftest.py says which come first.
+WORKERS := --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 # Packages are installed uncompiled (that halves the time) and compiled when first imported, so Python must be free to
 # keep what it compiled: otherwise every start would cost the 20 seconds that only the first one should.

@@ -17,6 +17,20 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 START_SECONDS = 60
+LONGEST = (
+    "tests/models/test_export.py",
+    "tests/browser/test_lungs.py",
+    "tests/browser/test_screen.py",
+    "tests/training/backbone/test_from_scratch.py",
+    "tests/training/backbone/test_fine_tune.py",
+    "tests/training/test_train.py",
+    "tests/training/stress/test_stress.py",
+    "tests/app/test_lungs_page.py",
+    "tests/app/test_pages.py",
+    "tests/models/engines/test_engine.py",
+    "tests/models/backbones/test_residual.py",
+)
+"""The files that take longest, half a minute and more, in their order; `--durations=0` tells."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -25,6 +39,12 @@ def pytest_configure(config: pytest.Config) -> None:
     if worker and hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest begins first: of two processes, none then waits long for the other at the end."""
+    places = {str(ROOT / name): place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(str(item.path), len(places)))
 
 
 def pytest_collection_finish() -> None:

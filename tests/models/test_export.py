@@ -1,7 +1,9 @@
 """The exported network, loaded by each format's own runtime, says what the predictor says."""
 
+import shutil
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +13,18 @@ import pytest
 from PIL import Image
 
 import models.lungs.graph  # noqa: F401 - the Keras formats need its layers to be known, and that of the resizing
-from models.bundle import Bundle
+from models.backbones.table import BACKBONES
+from models.bundle import BUNDLES_VARIABLE, HEAD_FILE, BackboneRef, Bundle, save_bundle
 from models.export import SUFFIXES, export_bundle
 from models.films.radiograph import Radiograph, read_radiograph
 from models.prediction import Prediction
 from models.predictor import Predictor
+from models.system.files import digest
+from tests.models.conftest import seeded_head
+from tests.models.engines.backbones import TINY, save_weights
 
+SMALL = replace(TINY, input_size=64)
+BACKBONE_FILE = "backbone.weights.h5"
 SAMPLES = Path(__file__).parents[2] / "data_samples"
 
 Judge = Callable[[np.ndarray], np.ndarray]
@@ -113,14 +121,47 @@ def _samples_of_many_sizes() -> list[np.ndarray]:
     return [films[5], *resized, barred]
 
 
-@pytest.mark.parametrize("format_name", SUFFIXES)
+@pytest.fixture(scope="module")
+def small_lung_predictor(lung_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Predictor]:
+    """Like `lungs`, but a backbone of two layers judges: half of what there is to convert, and none of it about lungs."""
+    root = tmp_path_factory.mktemp("small")
+    save_weights(SMALL, root / BACKBONE_FILE)
+    backbone = BackboneRef(SMALL.id, digest(root / BACKBONE_FILE), "from-scratch", BACKBONE_FILE)
+    # Its logits of films lie close together, round 2.17; so spread, probabilities tell of a field that is cut otherwise.
+    calibration = replace(lung_bundle.spec.calibration, slope=4.0, bias=(0.0, -4.0 * 2.17))
+    spec = replace(lung_bundle.spec, name="small", backbone=backbone, calibration=calibration)
+
+    def write(folder: Path) -> None:
+        shutil.copy(root / BACKBONE_FILE, folder)
+        seeded_head(spec).save_weights(str(folder / HEAD_FILE))
+
+    with pytest.MonkeyPatch.context() as changed:
+        changed.setitem(BACKBONES, SMALL.id, SMALL)
+        changed.setenv(BUNDLES_VARIABLE, str(root))
+        save_bundle(spec, write)
+        yield Predictor.load("small", engine="keras")
+
+
+@pytest.mark.parametrize(
+    ("format_name", "predictor_name"),
+    [
+        ("keras", "lung_predictor"),
+        ("h5", "lung_predictor"),
+        ("onnx", "small_lung_predictor"),
+        ("openvino", "small_lung_predictor"),
+        ("litert", "small_lung_predictor"),
+        ("savedmodel", "small_lung_predictor"),
+    ],
+)
 def test_the_exported_network_of_the_lung_field_judges_like_the_predictor(
-    format_name: str, lung_bundle: Bundle, lung_predictor: Predictor, tmp_path: Path
+    format_name: str, predictor_name: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    judge = LOADERS[format_name](export_bundle(lung_bundle, format_name, tmp_path / f"lungs{SUFFIXES[format_name]}"))
+    predictor: Predictor = request.getfixturevalue(predictor_name)
+    path = export_bundle(predictor.bundle, format_name, tmp_path / f"lungs{SUFFIXES[format_name]}")
+    judge = LOADERS[format_name](path)
     tolerance = 5e-3 if format_name == "litert" else 1e-3
     pictures = _samples_of_many_sizes()
-    predictions = lung_predictor.predict([Radiograph(picture, "", "PNG", {}) for picture in pictures])
+    predictions = predictor.predict([Radiograph(picture, "", "PNG", {}) for picture in pictures])
     for picture, prediction in zip(pictures, predictions, strict=True):
         assert isinstance(prediction, Prediction)
         [probabilities] = judge(picture[None, :, :, None])

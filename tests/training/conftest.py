@@ -17,6 +17,7 @@ from models.engines.engine import Engine
 from models.engines.load import load_engine
 from tests.training.films import write_film, write_published
 from training.__main__ import main
+from training.plots import canvas, judged_plots
 
 FAST = (
     "--backbone",
@@ -70,6 +71,8 @@ class Workshop:
             environment.setenv(BUNDLES_VARIABLE, str(self.bundles))
             environment.setenv("COLUMNS", "200")
             environment.delenv(WEIGHTS_VARIABLE, raising=False)
+            for module in (canvas, judged_plots):  # how large plots are is asked of themselves, in tests/training/plots
+                environment.setattr(module, "DOTS_PER_INCH", 40)
             try:
                 status = main([str(argument) for argument in arguments])
             except SystemExit as error:
