@@ -3,10 +3,11 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from functools import cache
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 from models.bundle import BUNDLES_VARIABLE
 from tests.bundles import TWO, write_bundle
@@ -25,6 +26,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 PATIENCE = 120_000  # milliseconds; the first film waits for TensorFlow
 
 OpenPage = Callable[..., Page]
+OpenWindow = Callable[[str, str], BrowserContext]
 
 
 @pytest.fixture(scope="session")
@@ -54,11 +56,24 @@ def lungs_server(start_server: StartServer, tmp_path_factory: pytest.TempPathFac
         yield running
 
 
+@pytest.fixture(scope="session")
+def windows(browser: Browser) -> OpenWindow:
+    """A window for each scheme and language; what its pages have fetched and compiled once, Streamlit itself, they share."""
+
+    @cache
+    def window(scheme: str, locale: str) -> BrowserContext:
+        context = browser.new_context(color_scheme=scheme, locale=locale)
+        context.set_default_timeout(PATIENCE)
+        return context
+
+    return window
+
+
 @pytest.fixture
-def open_page(browser: Browser, server: Server) -> Iterator[OpenPage]:
-    """Open the Screen page in a window of its own; at the end, no console error and no foreign request is tolerated."""
+def open_page(windows: OpenWindow, server: Server) -> Iterator[OpenPage]:
+    """Open the Screen page as a visitor of its own; at the end, no console error and no foreign request is tolerated."""
     complaints: list[str] = []
-    contexts = []
+    pages = []
     visited = {server.url}
 
     def watch_console(message: ConsoleMessage) -> None:
@@ -74,10 +89,9 @@ def open_page(browser: Browser, server: Server) -> Iterator[OpenPage]:
         *, width: int = 1280, height: int = 900, scheme: str = "light", url: str = server.url, locale: str = "en-GB"
     ) -> Page:
         visited.add(url)
-        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, locale=locale)
-        contexts.append(context)
-        context.set_default_timeout(PATIENCE)
-        page = context.new_page()
+        page = windows(scheme, locale).new_page()
+        pages.append(page)
+        page.set_viewport_size({"width": width, "height": height})
         page.on("console", watch_console)
         page.on("pageerror", lambda error: complaints.append(f"page: {error}"))
         page.on("request", lambda request: watch_request(request.url))
@@ -87,6 +101,6 @@ def open_page(browser: Browser, server: Server) -> Iterator[OpenPage]:
         return page
 
     yield start
-    for context in contexts:
-        context.close()
+    for page in pages:
+        page.close()
     assert complaints == []
