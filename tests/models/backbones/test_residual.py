@@ -51,9 +51,15 @@ class Description(NamedTuple):
 
 @cache
 def described(depth: int) -> Description:
-    """Of `resnet(depth)`; the larger ones take seconds to build."""
-    network = resnet(depth)
+    """Of `resnet(depth)`."""
+    with weightless():
+        network = resnet(depth)
     return Description(count(network), graph(network))
+
+
+def weightless() -> Any:
+    """Networks built within have weights of the right shapes and no numbers, which take most of the time to draw."""
+    return keras.StatelessScope(initialize_variables=False)
 
 
 def graph(model: Any) -> dict[str, Any]:
@@ -113,7 +119,8 @@ def test_a_weight_file_of_keras_applications_gives_the_same_output_in_ours(tmp_p
 @pytest.mark.parametrize("depth", THEIRS)
 def test_layer_by_layer_the_graph_is_that_of_keras_applications(depth: int) -> None:
     """So what is loaded into 50 layers, and what it gives, is so at every depth."""
-    theirs = graph(THEIRS[depth](weights=None, input_shape=SMALL))
+    with weightless():
+        theirs = graph(THEIRS[depth](weights=None, input_shape=SMALL))
     assert described(depth).graph == theirs
     assert list(described(depth).graph) == list(theirs), "in the order in which weights are saved"
 
@@ -142,14 +149,16 @@ def test_parameters_are_the_well_known_ones(depth: int, parameters: int) -> None
 
 @pytest.mark.parametrize("depth", PAPER_CIFAR_PARAMETERS)
 def test_cifar_networks_have_the_parameters_of_table_6(depth: int) -> None:
-    counts, twin = count(cifar_resnet(depth)), count(cifar_resnet(depth, shortcut="none"))
+    with weightless():
+        counts, twin = count(cifar_resnet(depth)), count(cifar_resnet(depth, shortcut="none"))
     assert counts.layers == twin.layers == depth
     assert round(counts.parameters / 1e6, 1 if depth == 110 else 2) == PAPER_CIFAR_PARAMETERS[depth] / 1e6
     assert counts == twin, "padded shortcuts have no parameters and multiply nothing"
 
 
 def test_an_entry_stride_of_2_gives_pictures_of_64_pixels_the_maps_of_32() -> None:
-    usual, larger = cifar_resnet(20), cifar_resnet(20, input_shape=(64, 64, 3), entry_stride=2)
+    with weightless():
+        usual, larger = cifar_resnet(20), cifar_resnet(20, input_shape=(64, 64, 3), entry_stride=2)
     assert count(larger) == count(usual)
 
 
