@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 from urllib.parse import urlsplit
 
 import pytest
@@ -59,21 +59,24 @@ def lungs_server(start_server: StartServer, tmp_path_factory: pytest.TempPathFac
 @pytest.fixture(scope="session")
 def windows(browser: Browser) -> OpenWindow:
     """A window for each scheme and language; what its pages have fetched and compiled once, Streamlit itself, they share."""
+    return cache(partial(open_window, browser))
 
-    @cache
-    def window(scheme: str, locale: str) -> BrowserContext:
-        context = browser.new_context(color_scheme=scheme, locale=locale)
-        context.set_default_timeout(PATIENCE)
-        return context
 
-    return window
+def open_window(browser: Browser, scheme: str, locale: str) -> BrowserContext:
+    """A window that knows of nothing before."""
+    context = browser.new_context(color_scheme=scheme, locale=locale)
+    context.set_default_timeout(PATIENCE)
+    return context
 
 
 @pytest.fixture
-def open_page(windows: OpenWindow, server: Server) -> Iterator[OpenPage]:
-    """Open the Screen page as a visitor of its own; at the end, no console error and no foreign request is tolerated."""
+def open_page(browser: Browser, windows: OpenWindow, server: Server) -> Iterator[OpenPage]:
+    """Open the Screen page, a session of its own, in a shared window, or `alone` in one that knows of nothing before.
+
+    At the end, no console error and no foreign request is tolerated.
+    """
     complaints: list[str] = []
-    pages = []
+    opened: list[Page | BrowserContext] = []
     visited = {server.url}
 
     def watch_console(message: ConsoleMessage) -> None:
@@ -86,11 +89,13 @@ def open_page(windows: OpenWindow, server: Server) -> Iterator[OpenPage]:
             complaints.append(f"request: {url}")
 
     def start(
-        *, width: int = 1280, height: int = 900, scheme: str = "light", url: str = server.url, locale: str = "en-GB"
-    ) -> Page:
+        *, width: int = 1280, height: int = 900, scheme: str = "light", url: str = server.url, locale: str = "en-GB",
+        alone: bool = False,
+    ) -> Page:  # fmt: skip
         visited.add(url)
-        page = windows(scheme, locale).new_page()
-        pages.append(page)
+        window = open_window(browser, scheme, locale) if alone else windows(scheme, locale)
+        page = window.new_page()
+        opened.append(window if alone else page)
         page.set_viewport_size({"width": width, "height": height})
         page.on("console", watch_console)
         page.on("pageerror", lambda error: complaints.append(f"page: {error}"))
@@ -101,6 +106,6 @@ def open_page(windows: OpenWindow, server: Server) -> Iterator[OpenPage]:
         return page
 
     yield start
-    for page in pages:
-        page.close()
+    for one in opened:
+        one.close()
     assert complaints == []

@@ -48,7 +48,7 @@ def retraining(start_server: StartServer, films: Path, tmp_path: Path) -> Iterat
 
 def enter(open_page: OpenPage, server: Server, language: str) -> Page:
     """A new window with the app in a language."""
-    page = open_page(url=server.url)
+    page = open_page(url=server.url, alone=True)
     page.goto(f"{server.url}/?lang={language}")
     settle(page)
     return page

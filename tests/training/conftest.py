@@ -73,6 +73,7 @@ class Workshop:
             environment.delenv(WEIGHTS_VARIABLE, raising=False)
             for module in (canvas, judged_plots):  # how large plots are is asked of themselves, in tests/training/plots
                 environment.setattr(module, "DOTS_PER_INCH", 40)
+            environment.setattr(judged_plots, "SHEET_DOTS_PER_INCH", 60)
             try:
                 status = main([str(argument) for argument in arguments])
             except SystemExit as error:

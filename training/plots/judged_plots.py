@@ -30,6 +30,7 @@ from training.plots.canvas import (
     style_axes,
 )
 
+SHEET_DOTS_PER_INCH: Final = 150
 _TALLEST_SHEET: Final = 20_000  # pixels
 
 
@@ -207,7 +208,7 @@ def contact_sheet(
     across = max(len(row) for row in rows)
     cell = min(2.4, max(8 / across, 1.5))
     width, height = max(2 * 2.4, cell * across), (cell + 0.25) * len(rows) + 0.3
-    figure = Figure(figsize=(width, height), dpi=min(150, _TALLEST_SHEET / height))
+    figure = Figure(figsize=(width, height), dpi=min(SHEET_DOTS_PER_INCH, _TALLEST_SHEET / height))
     for down, (row, title) in enumerate(zip(rows, titles, strict=True)):
         top = height - 0.3 - (cell + 0.25) * down
         figure.text(0.05 / width, (top - 0.04) / height, plain_text(title, 50), va="top", fontsize=11, color=INK)
