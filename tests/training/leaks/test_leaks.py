@@ -180,8 +180,7 @@ def test_the_pair_search_finds_what_counting_bit_by_bit_finds() -> None:
     hashes = np.random.default_rng(5).integers(
         0, 4, (700, 32), dtype=np.uint8
     )  # two bits of each byte: near each other
-    bits = np.unpackbits(hashes, axis=1).astype(int)
-    differing = np.abs(bits[:, None] - bits[None]).sum(axis=2)
+    differing = np.unpackbits(hashes[:, None] ^ hashes[None], axis=2).sum(axis=2, dtype=int)
     expected = [(i, j) for i, j in np.argwhere(differing <= 20).tolist() if i < j]
     found, distances = near_pairs(hashes, most_bits=20)
     assert sorted(map(tuple, found.tolist())) == expected
