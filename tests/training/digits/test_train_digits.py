@@ -30,7 +30,7 @@ def archive(digits: Pictures, tmp_path: Path) -> Path:
 
 
 def test_the_loop_that_can_be_read_and_fit_give_the_same_curve(digits: Pictures) -> None:
-    curves = [train_digits(digits, DigitTraining(epochs=3, loop=loop, seed=7))[1] for loop in ("custom", "fit")]
+    curves = [train_digits(digits, DigitTraining(epochs=2, loop=loop, seed=7))[1] for loop in ("custom", "fit")]
     np.testing.assert_allclose(curves[0], curves[1], rtol=0.02, atol=0.01)
     assert curves[0][-1].test_accuracy > 0.8
     assert curves[0][-1].train_loss < 0.5 * curves[0][0].train_loss
