@@ -27,7 +27,7 @@ from app.audit.command import add_audit_command
 from app.audit.log import AuditError
 from app.batch.places import kept_days
 from app.serving.serving import BUNDLE_VARIABLE, ENGINE_VARIABLE, LOOPBACK
-from models.backbones.weights import WeightsError
+from models.backbones.weights import WeightsError, WeightsFile
 from models.bundle import BundleError, load_bundle
 from models.command_line.require_gpu import add_require_gpu
 from models.devices.device import DeviceError, DeviceReport
@@ -48,12 +48,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = read_settings()
         bundle = load_bundle(options.bundle)
-        backbone_weights(bundle)
+        weights = backbone_weights(bundle)
         check_port(options.host, options.port)
         kept_days()
         if settings.audit:
             settings.audit.check()
-        device = checked_device(options.engine, required=options.require_gpu)
+        device = checked_device(options.engine, weights, required=options.require_gpu)
     except (AuditError, BundleError, WeightsError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return WRONG_USAGE
@@ -69,9 +69,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return serve(options.host, options.port, settings)
 
 
-def checked_device(engine: str, *, required: bool) -> DeviceReport:
+def checked_device(engine: str, weights: WeightsFile, *, required: bool) -> DeviceReport:
     """What will compute; raises DeviceError where a GPU is required and does not."""
-    device = engine_device(engine)
+    device = engine_device(engine, weights)
     if required:
         require_gpu(device)
     return device

@@ -3,6 +3,7 @@
     python -m benchmarks
     python -m benchmarks --quick
     python -m benchmarks --only serving scaling     what the file has of the others stays
+    python -m benchmarks --precision int8           training and prediction with a quantised backbone
 
 Each runs in a process of its own, as `python -m benchmarks.NAME`; all together take half an hour on two cores that have
 nothing else to do, and ten minutes with `--quick`. `python -m benchmarks.quality` takes hours and is run by itself; what it
@@ -21,9 +22,10 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from benchmarks.measuring import BARS, ROOT, machine, show_ratios, versions, write_json
+from benchmarks.measuring import BARS, ROOT, add_precision, machine, show_ratios, versions, write_json
 
 NAMES: Final = ("training_speed", "prediction_speed", "serving", "scaling", "augmentation")
+WITH_PRECISION: Final = NAMES[:2]
 RESULTS: Final = ROOT / "benchmarks/results/speed.json"
 QUALITY: Final = ROOT / "benchmarks/results/quality.json"
 _SHARED: Final = ("machine", "versions")
@@ -37,12 +39,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="small samples, scaled up: rough")
     parser.add_argument("--data", type=Path, metavar="DIR", help="a folder of films (default: synthetic films)")
     parser.add_argument(
-        "--json", type=Path, default=RESULTS, metavar="FILE", help="default: benchmarks/results/speed.json"
+        "--json",
+        type=Path,
+        metavar="FILE",
+        help="default: benchmarks/results/speed.json, or speed_int8.json; what other files speed_NAME.json beside it have goes "
+        "into docs/speed.md too",
     )
-    parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES, metavar="NAME", help=", ".join(NAMES))
+    parser.add_argument("--only", nargs="+", choices=NAMES, metavar="NAME", help=", ".join(NAMES))
+    add_precision(parser)
     options = parser.parse_args(arguments)
+    in_int8 = options.precision == "int8"
+    options.only = options.only or (WITH_PRECISION if in_int8 else NAMES)
+    options.json = options.json or (RESULTS.with_name("speed_int8.json") if in_int8 else RESULTS)
+    if in_int8 and (others := set(options.only) - set(WITH_PRECISION)):
+        parser.error(f"--precision int8 is for {' and '.join(WITH_PRECISION)}. Received: {', '.join(sorted(others))}")
+    return measure(options)
+
+
+def measure(options: argparse.Namespace) -> int:
+    """Run the benchmarks that were asked for, one after the other, and write what they found."""
     console = Console()
-    found, failed = earlier(options.json, options.only, quick=options.quick), []
+    found, failed = earlier(options), []
     for name in options.only:
         console.rule(name)
         result = run(name, options)
@@ -50,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             failed.append(name)
         else:
             found[name] = result
-    summary = summarise(found, failed, quick=options.quick)
+    summary = summarise(found, failed, quick=options.quick, precision=options.precision)
     show_ratios(console, "All benchmarks", summary)
     write_json(options.json, summary)
     console.print(f"Written: {options.json}", markup=False, soft_wrap=True)
@@ -59,14 +76,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if failed else 0
 
 
-def earlier(results: Path, anew: Sequence[str], *, quick: bool) -> dict[str, dict[str, Any]]:
-    """What a file of results has of the benchmarks that are not run anew, where it was measured as thoroughly."""
-    if len(anew) == len(NAMES) or not results.is_file():
+def earlier(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """What the file of results has of the benchmarks that are not run anew, where it was measured as thoroughly and alike."""
+    if len(options.only) == len(NAMES) or not options.json.is_file():
         return {}
-    kept = json.loads(results.read_text(encoding="utf-8"))
-    if kept["quick"] != quick:
+    kept = json.loads(options.json.read_text(encoding="utf-8"))
+    if (kept["quick"], kept.get("precision", "float")) != (options.quick, options.precision):
         return {}
-    return {name: one for name, one in kept["benchmarks"].items() if name not in (*anew, "quality")}
+    return {name: one for name, one in kept["benchmarks"].items() if name not in (*options.only, "quality")}
 
 
 def run(name: str, options: argparse.Namespace) -> dict[str, Any] | None:
@@ -76,6 +93,7 @@ def run(name: str, options: argparse.Namespace) -> dict[str, Any] | None:
         command = [sys.executable, "-m", f"benchmarks.{name}", "--json", str(target)]
         command += ["--quick"] if options.quick else []
         command += ["--data", str(options.data.absolute())] if options.data else []
+        command += ["--precision", options.precision] if name in WITH_PRECISION else []
         started = time.perf_counter()
         if subprocess.run(command, cwd=ROOT, check=False).returncode:
             return None
@@ -83,15 +101,18 @@ def run(name: str, options: argparse.Namespace) -> dict[str, Any] | None:
         return {**found, "seconds_in_all": round(time.perf_counter() - started, 1)}
 
 
-def summarise(found: dict[str, dict[str, Any]], failed: Sequence[str], *, quick: bool) -> dict[str, Any]:
+def summarise(
+    found: dict[str, dict[str, Any]], failed: Sequence[str], *, quick: bool, precision: str = "float"
+) -> dict[str, Any]:
     """The numbers with a bar on top, then everything by benchmark."""
-    if QUALITY.is_file() and not quick:
+    if QUALITY.is_file() and not quick and precision == "float":
         found = {**found, "quality": json.loads(QUALITY.read_text(encoding="utf-8"))}
     barred = {key: result[key] for result in found.values() for key in BARS if key in result}
     apart = {name: {key: value for key, value in one.items() if key not in _SHARED} for name, one in found.items()}
     return {
         **{key: barred[key] for key in BARS if key in barred},
         "quick": quick,
+        "precision": precision,
         "failed": list(failed),
         "machine": machine(),
         "versions": versions(),

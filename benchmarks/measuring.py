@@ -17,6 +17,7 @@ from rich.table import Table
 
 from models.system.files import write_atomically
 from models.system.packages import installed_versions
+from training.config import PRECISIONS
 
 ROOT: Final = Path(__file__).parents[1]
 FILMS: Final = 5216
@@ -69,8 +70,18 @@ BARS: Final[Mapping[str, Bar]] = {
 }
 
 
-def run_benchmark(name: str, description: str | None, benchmark: Benchmark, arguments: Sequence[str] | None) -> int:
-    """Parse `[--quick] [--data DIR] [--json FILE]`, run, print the ratios with their bars, write the JSON file."""
+def run_benchmark(
+    name: str,
+    description: str | None,
+    benchmark: Benchmark,
+    arguments: Sequence[str] | None,
+    *,
+    with_precision: bool = False,
+) -> int:
+    """Parse `[--quick] [--data DIR] [--json FILE]`, run, print the ratios with their bars, write the JSON file.
+
+    `with_precision` adds `--precision`, that of `python -m training train`.
+    """
     parser = argparse.ArgumentParser(
         prog=f"python -m benchmarks.{name}",
         description=description,
@@ -81,17 +92,27 @@ def run_benchmark(name: str, description: str | None, benchmark: Benchmark, argu
         "--data", type=Path, metavar="DIR", help="a folder of films, one folder per class (default: synthetic films)"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there")
+    if with_precision:
+        add_precision(parser)
     options = parser.parse_args(arguments)
     console = Console()
     before = os.getloadavg()[0]
     result = benchmark(options, console)
     show_ratios(console, name, result)
     command = f"python -m benchmarks.{name}{' --quick' if options.quick else ''}{' --data DIR' if options.data else ''}"
+    command += " --precision int8" if with_precision and options.precision == "int8" else ""
     films = "of a given folder" if options.data else "synthetic"
     setting = {"command": command, "quick": options.quick, "films": films, "load_before": round(before, 2)}
     if options.json:
         write_json(options.json, {**setting, "machine": machine(), "versions": versions(), **result})
     return 0
+
+
+def add_precision(parser: argparse.ArgumentParser) -> None:
+    """The option of those benchmarks that train a backbone."""
+    parser.add_argument(
+        "--precision", choices=PRECISIONS, default="float", help="of the backbone, as for training (default: float)"
+    )
 
 
 def show_ratios(console: Console, title: str, result: Mapping[str, Any]) -> None:
@@ -123,6 +144,8 @@ def machine() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "bf16": sorted({"avx512_bf16", "amx_bf16"} & set(flags)),
+        "int8": sorted({"avx_vnni", "avx512_vnni", "amx_int8"} & set(flags)),
+        "vectors": "AVX-512" if "avx512f" in flags else "AVX2" if "avx2" in flags else "",
         "system": f"{platform.system()} {platform.release()}",
     }
 

@@ -5,6 +5,7 @@
 ResNet-50 with random weights (made here, nothing is downloaded). First with nothing kept from before, each film plain and in
 one augmented view, the conversion of the backbone included; then again with another head; then with 2 and 4 views. About 20
 minutes for 5,216 films on two cores. `--quick` trains on two small folders, and what lies between them is the cost of a film.
+`--precision int8` trains with a quantised backbone; quantising it is part of the first run.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,7 +33,7 @@ OTHER_HEAD: Final = ("--width", "64", "--dropout", "0.2", "--l2", "0.002")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the recipe's sample and ours, print the table."""
-    return run_benchmark("training_speed", __doc__, measure, arguments)
+    return run_benchmark("training_speed", __doc__, measure, arguments, with_precision=True)
 
 
 def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
@@ -39,7 +41,8 @@ def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     import_keras_quietly()
     weights = random_resnet50()  # before any clock runs
     result = recipe(options, console)
-    result |= scaled(weights, console) if options.quick else whole(options.data, weights, console)
+    measured = scaled if options.quick else partial(whole, options.data)
+    result |= measured(weights, options.precision, console)
     result |= {
         "train_cold_ratio": result["recipe_seconds"] / result["cold_seconds"],
         "train_warm_ratio": result["recipe_seconds"] / result["warm_seconds"],
@@ -61,10 +64,10 @@ def recipe(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     return {"recipe_sample": found["sample"], **{key: found[key] for key in kept}, "recipe_peak_mb": measured.peak_mb}
 
 
-def whole(data: Path | None, weights: Path, console: Console) -> dict[str, Any]:
+def whole(data: Path | None, weights: Path, precision: str, console: Console) -> dict[str, Any]:
     """All films: first run, second run, more views, the search."""
     folder = data or film_folder(FILMS)
-    with Trainer(folder, weights, console) as trainer:
+    with Trainer(folder, weights, console, precision=precision) as trainer:
         cold = trainer.train("first run", views=1)
         warm = trainer.train("second run, another head", *OTHER_HEAD, views=1)
         # The views that are there already are not made again, so their cost is added: a first run less what every run costs.
@@ -88,11 +91,11 @@ def whole(data: Path | None, weights: Path, console: Console) -> dict[str, Any]:
     }
 
 
-def scaled(weights: Path, console: Console) -> dict[str, Any]:
+def scaled(weights: Path, precision: str, console: Console) -> dict[str, Any]:
     """Two small folders; the time of all films on the straight line through theirs."""
     runs: dict[int, tuple[Measured, Measured]] = {}
     for size in QUICK_SIZES:
-        with Trainer(film_folder(size), weights, console) as trainer:
+        with Trainer(film_folder(size), weights, console, precision=precision) as trainer:
             cold = trainer.train(f"first run, {size} films", views=1)
             runs[size] = cold, trainer.train(f"second run, {size} films", *OTHER_HEAD, views=1)
     small, large = QUICK_SIZES
@@ -112,9 +115,18 @@ def scaled(weights: Path, console: Console) -> dict[str, Any]:
 class Trainer:
     """Runs `python -m training train` on one folder, with a cache of its own that is empty at first."""
 
-    def __init__(self, folder: Path, weights: Path | None, console: Console, *, backbone: str = "resnet50") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        weights: Path | None,
+        console: Console,
+        *,
+        backbone: str = "resnet50",
+        precision: str = "float",
+    ) -> None:
         self._folder = folder
-        self._backbone = ["--backbone", backbone] + (["--weights", str(weights)] if weights else [])
+        self._backbone = ["--backbone", backbone, "--precision", precision]
+        self._backbone += ["--weights", str(weights)] if weights else []
         self._console = console
         cache_folder().mkdir(parents=True, exist_ok=True)
         self._scratch = Path(tempfile.mkdtemp(dir=cache_folder(), prefix="benchmark-"))

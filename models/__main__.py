@@ -40,10 +40,12 @@ from models.engines.converted import convert_backbone
 from models.engines.load import ENGINES, engine_device
 from models.export import SUFFIXES
 from models.prediction import POINT_NAMES
+from models.predictor import backbone_weights
 from models.prevalence import check_prevalence
 from models.registry.command import add_registry_commands
 from models.registry.history import RegistryError
 from models.system.quiet import import_keras_quietly
+from models.system.sentence import CodedError
 
 OK, NO_DEVICE, WRONG_USAGE, SOME_REFUSED = 0, 1, 2, 3
 
@@ -56,7 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return command(options)
     except (BundleError, RegistryError, WeightsError, ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        code = f" [{error.code}]" if isinstance(error, CodedError) else ""
+        print(f"error{code}: {error}", file=sys.stderr)
         return WRONG_USAGE
     except DeviceError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -203,7 +206,7 @@ def _predict(options: argparse.Namespace) -> int:
         raise ValueError("--results is for --cluster. Received: one without the other.")
     bundle = load_bundle(options.bundle)
     if options.require_gpu:
-        require_gpu(engine_device(options.engine))
+        require_gpu(engine_device(options.engine, backbone_weights(bundle)))
     refused = predict_paths(
         bundle,
         [Path(path) for path in options.paths],

@@ -53,7 +53,7 @@ class BackboneRef:
     Attributes:
         id: a row of the table of backbones.
         weights_sha256: digest of the weight file that the embeddings were made with.
-        source: "vendored", "published", "custom" (a file of the user's), "fine-tuned" or "from-scratch".
+        source: "vendored", "published", "custom" (a file of the user's), "quantised", "fine-tuned" or "from-scratch".
         file: the copy inside the bundle, where the weights are not to be had elsewhere; None otherwise.
     """
 

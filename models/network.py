@@ -8,6 +8,7 @@ from keras import layers
 from models.backbones.feature_extractor import FeatureExtractor, apply_flat, pool
 from models.backbones.pooling import WEIGHT_PLACES
 from models.calibration import Calibration
+from models.films.resize import AntialiasedResize
 from models.lungs.finder import LungFinder
 from models.lungs.graph import lung_field_of
 
@@ -48,13 +49,44 @@ def build_lung_export(
     return _judging(image, embedding, head, calibration)
 
 
+def build_around(
+    feature_map_shape: tuple[int, int, int],
+    size: int,
+    head: Any,
+    calibration: Calibration,
+    finding: tuple[FeatureExtractor, LungFinder] | None,
+    *,
+    pooling: str = "mean",
+) -> tuple[Any, Any]:
+    """The same but for the judging backbone, which is no layer of Keras: what comes before it, and what comes behind.
+
+    Args:
+        feature_map_shape: of the backbone's map, `(h, w, d)`.
+        size: of the pixels `(n, size, size, 1)` that it takes.
+        finding: the lung finder with its backbone; None for a head that judges whole films.
+
+    Returns:
+        images → pixels, and lungs where they are pooled over; and feature map, and lungs, → probabilities.
+    """
+    image, feature_map = _any_image(), keras.Input(feature_map_shape, name="feature_map")
+    if finding is None:
+        shown = [AntialiasedResize(size, name="resize")(image)]
+    else:
+        extractor, finder = finding
+        shown = list(lung_field_of(image, size, extractor.features, finder))
+    lungs = keras.Input((WEIGHT_PLACES, WEIGHT_PLACES), name="lungs") if pooling == "lungs" else None
+    inputs = [feature_map] if lungs is None else [feature_map, lungs]
+    before = keras.Model(image, shown[: len(inputs)], name="before")
+    return before, _judging(inputs, pool(feature_map, pooling, lungs), head, calibration)
+
+
 def _any_image() -> Any:
     return keras.Input((None, None, 1), dtype="uint8", name="image")
 
 
-def _judging(image: Any, embedding: Any, head: Any, calibration: Calibration) -> Any:
-    """From images and the embeddings that were made of them to the whole network."""
+def _judging(inputs: Any, embedding: Any, head: Any, calibration: Calibration) -> Any:
+    """From inputs, and the embeddings that were made of them, to probabilities."""
     x = layers.Rescaling(
         scale=[calibration.slope] * len(calibration.bias), offset=list(calibration.bias), name="calibration"
     )(apply_flat(head, embedding))
-    return keras.Model(image, layers.Softmax(name="probabilities")(x), name="pneumolens")
+    return keras.Model(inputs, layers.Softmax(name="probabilities")(x), name="pneumolens")

@@ -28,6 +28,7 @@ from models.devices.device import DeviceError
 from models.system.files import disk_sentence
 from models.system.process import run_command
 from models.system.progress import progress_bar
+from models.system.sentence import CodedError
 from training.data.patients import DatasetError
 from training.digits.command import add_digits
 from training.inspect_command import add_inspect
@@ -61,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return command(options)
     except (DatasetError, BundleError, WeightsError, ValueError, OSError) as error:
-        code = f" [{error.code}]" if isinstance(error, DatasetError) else ""
+        code = f" [{error.code}]" if isinstance(error, DatasetError | CodedError) else ""
         print(f"error{code}: {disk_sentence(error) if isinstance(error, OSError) else error}", file=sys.stderr)
         if isinstance(error, DatasetError) and error.candidates:
             print(

@@ -15,6 +15,9 @@ from training.metrics.bootstrap import NOT_STATED
 SCRATCH_RATES: Final = {"adam": 1e-3, "sgd": 0.05}
 SCRATCH_SCHEDULES: Final = ("cosine", "step")
 
+PRECISIONS: Final = ("float", "int8")
+"""How the frozen backbone's products are rounded: as its engine does by itself, or to 8-bit integers."""
+
 # Raised when the same amounts and draws give other pixels, so that embeddings of older views are not taken for theirs.
 _VIEWS_VERSION: Final = 3
 
@@ -151,6 +154,7 @@ class RunConfig:
         engine: one of `models.engines.load.ENGINES`.
         devices: one of `models.devices.device.DEVICES`; not with `scratch`, whose statistics are of whole batches.
         weights: a local weight file for the backbone.
+        precision: one of `PRECISIONS`; "int8" is for openvino and a frozen backbone.
         field: one of `models.lungs.field.FIELDS`: what of a film is judged.
         views: augmented views of each image besides the plain one.
         positive: the label that operating points speak of; None: PNEUMONIA where there is one, else the last label.
@@ -180,6 +184,7 @@ class RunConfig:
     engine: str = "auto"
     devices: str = "one"
     weights: Path | None = None
+    precision: str = "float"
     field: str = "film"
     views: int = 2
     positive: str | None = None
@@ -208,12 +213,8 @@ class RunConfig:
         check_bundle_name(self.name)
         if self.views < 0 or self.fine_tune < 0:
             raise ValueError(f"--views and --fine-tune must be 0 or more. Received: {self.views}, {self.fine_tune}")
-        if self.search and self.one_split:
-            raise ValueError(
-                "A search among heads is for a frozen backbone: fine_tune must be 0, scratch None. Received: both."
-            )
-        if self.cluster and self.one_split:
-            raise ValueError("--cluster is for a frozen backbone: leave out --fine-tune and --from-scratch.")
+        if self.one_split:
+            self._check_learning_backbone()
         if self.head.pooling == "lungs" and self.field != "lungs":
             raise ValueError("--pooling lungs needs the lungs: with --field film take mean, max or both.")
         if self.scratch and (self.fine_tune or self.weights):
@@ -226,6 +227,15 @@ class RunConfig:
             raise ValueError(f"--lock must be a share of the patients, 0 or more and below 1. Received: {self.lock}")
         if self.folds < 2:
             raise ValueError(f"--folds must be 2 or more. Received: {self.folds}")
+
+    def _check_learning_backbone(self) -> None:
+        if self.search:
+            raise ValueError(
+                "A search among heads is for a frozen backbone: fine_tune must be 0, scratch None. Received: both."
+            )
+        for option, given in (("--cluster", self.cluster), ("--precision int8", self.precision == "int8")):
+            if given:
+                raise ValueError(f"{option} is for a frozen backbone: leave out --fine-tune and --from-scratch.")
 
     @property
     def one_split(self) -> bool:
@@ -246,6 +256,7 @@ class RunConfig:
             "data",
             "cache",
             "weights",
+            "precision",
             "patients_csv",
             "runs",
             "tensorboard",

@@ -14,7 +14,7 @@ from models.head import POOLINGS, HeadConfig
 from models.lungs.field import FIELDS
 from models.system.files import CACHE_VARIABLE, cache_folder
 from models.system.progress import WatchedConsole
-from training.config import HeadTraining, RunConfig
+from training.config import PRECISIONS, HeadTraining, RunConfig
 from training.metrics.bootstrap import NOT_STATED
 
 
@@ -62,6 +62,14 @@ def add_backbone(parser: argparse.ArgumentParser) -> None:
     add_engine(backbone)
     add_devices(backbone)
     backbone.add_argument("--weights", type=Path, metavar="FILE", help="a local weight file for the backbone")
+    backbone.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default=RunConfig.precision,
+        help="int8: quantise the backbone to 8-bit integers, calibrated on some of the films, and let the head learn from what "
+        "comes out then; faster on a processor without bfloat16 (docs/speed.md). The bundle carries that backbone and runs on "
+        "openvino alone; needs the packages of requirements-int8.txt. float (the default): as the engine takes it",
+    )
     backbone.add_argument(
         "--field",
         choices=FIELDS,

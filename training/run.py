@@ -16,6 +16,7 @@ from models.backbones.weights import WeightsFile
 from models.bundle import HEAD_FILE, BackboneRef, BundleSpec, save_bundle
 from models.calibration import Calibration
 from models.engines.engine import Engine
+from models.engines.int8 import is_int8, read_origin
 from models.gate import Gate
 from models.group import GroupReference
 from models.prediction import OperatingPoint
@@ -151,7 +152,8 @@ def _report(run: Run, found: Findings) -> dict[str, Any]:
         "data": _data(run),
         "leaks": run.leaks.as_json(),
         "backbone": {"id": run.backbone.id, "summary": run.backbone.summary, "weights": run.weights.source,
-                     "weights_sha256": run.weights.sha256, "engine": run.engine.name, "precision": run.engine.precision},
+                     "weights_sha256": run.weights.sha256, "engine": run.engine.name, "precision": run.engine.precision,
+                     "int8": _int8(run)},
         "configuration": run.config.as_json(),
         "search": run.search.as_json() if run.search else None,
         "folds": len(run.heads.folds),
@@ -224,6 +226,14 @@ def _data(run: Run) -> dict[str, Any]:
         "test_images": len(manifest.entries) - len(learnt),
         "set_aside": len(manifest.set_aside),
     }
+
+
+def _int8(run: Run) -> dict[str, Any] | None:
+    """What a backbone in int8 was made from; None for another."""
+    if not is_int8(run.weights):
+        return None
+    origin = asdict(read_origin(run.backbone, run.weights))
+    return {**origin, "films": len(origin["films"])}
 
 
 def _spec(run: Run, report: Mapping[str, Any]) -> BundleSpec:

@@ -23,6 +23,7 @@ from training.data.folds import Split
 from training.data.learnable import split_patients
 from training.data.manifest import Manifest
 from training.embedding.cache import EmbeddingCache
+from training.embedding.choose_engine import in_int8
 from training.embedding.cluster_pass import find_lungs_on_cluster
 from training.embedding.embed_folder import embed_folder, plain_embedder
 from training.embedding.embedded_films import EmbeddedFilms
@@ -72,6 +73,7 @@ def train(config: RunConfig, manifest: Manifest, engine: Engine, console: Consol
     splits = split_patients(config, manifest)
 
     # ----- embedding: every film once through the frozen backbone.
+    engine = in_int8(manifest, engine, console, lungs) if config.precision == "int8" else engine
     cache = EmbeddingCache.of(engine, config.cache, field=lungs.finder if lungs else "")
     embedded = None if config.scratch else embed_folder(config, manifest, engine, cache, console, lungs)
     engine.release()  # what follows needs the memory

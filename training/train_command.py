@@ -8,15 +8,13 @@ from typing import Any, Final
 from models.backbones.table import Backbone
 from models.bundle import BUNDLES_VARIABLE
 from models.cluster.connection import Cluster
-from models.devices.doctor import require_gpu
-from models.engines.load import engine_device
 from models.head import HeadConfig
 from models.system.quiet import import_keras_quietly
 from training.backbone.scratch_options import add_scratch, scratch_training
 from training.config import LUNG_VIEWS, AugmentationConfig, HeadTraining, RunConfig
 from training.data.failed_films import exit_status, set_aside, without_failed
 from training.data.folder import read_folder
-from training.embedding.choose_engine import choose_engine
+from training.embedding.choose_engine import check_device, choose_engine
 from training.options import (
     add_backbone,
     add_cache,
@@ -88,6 +86,7 @@ def _train(options: argparse.Namespace) -> int:
         engine=options.engine,
         devices=options.devices,
         weights=options.weights,
+        precision=options.precision,
         field=options.field,
         views=options.views,
         positive=options.positive,
@@ -112,8 +111,7 @@ def _train(options: argparse.Namespace) -> int:
         head_training=HeadTraining(**training),
     )
     console = watched_console(options)
-    if options.require_gpu:
-        require_gpu(engine_device(config.engine))
+    check_device(config, gpu=options.require_gpu)
     manifest = read_folder(config, console)
     engine = choose_engine(config, console)
     if config.fine_tune:

@@ -34,7 +34,7 @@ class WeightsFile:
         path: the file.
         sha256: its digest, the one that a bundle carries.
         source: "vendored", "published" (the file that Keras publishes, by its MD5), "custom", or how a run here made it:
-            "fine-tuned" or "from-scratch".
+            "quantised", "fine-tuned" or "from-scratch".
     """
 
     path: Path

@@ -26,7 +26,7 @@ class Engine(Protocol):
 
     Attributes:
         name: "keras" or "openvino".
-        precision: "f32", "bf16" or "f16": how products are rounded.
+        precision: "f32", "bf16", "f16" or "int8": how products are rounded.
         films_at_once: how many films take hardly longer than one.
         backbone, weights: what it runs.
     """

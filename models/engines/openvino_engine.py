@@ -1,5 +1,7 @@
 """The engine on OpenVINO: the processor at its full speed, without TensorFlow."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -9,6 +11,7 @@ from models.backbones.table import Backbone
 from models.backbones.weights import WeightsFile
 from models.engines.converted import ConvertedBackbone, converted_backbone
 from models.engines.engine import Features
+from models.engines.int8 import is_int8, read_int8
 from models.engines.openvino_streams import FILMS_AT_ONCE, Streams
 from models.system.quiet import import_openvino_quietly
 
@@ -16,6 +19,7 @@ SMALLEST_COSINE: Final = 0.9999
 """Between a film's embeddings in float32 and in bfloat16; a backbone that falls short of it is run in float32."""
 
 _PROBES: Final = 8
+_Read = Callable[[], Any]  # gives a network that is not compiled yet
 
 
 class OpenVinoEngine:
@@ -30,6 +34,9 @@ class OpenVinoEngine:
         """`bfloat16`: take it where the processor computes in it and the backbone's embeddings stay the same.
 
         `threads`: at most; None: one on each core.
+
+        Raises:
+            WeightsError: where the weights do not fit the backbone; Int8Error where they should be one in int8.
         """
         import_openvino_quietly()
         import openvino
@@ -39,21 +46,27 @@ class OpenVinoEngine:
         self._core = openvino.Core()
         if threads is not None:
             self._core.set_property("CPU", {"INFERENCE_NUM_THREADS": threads})
-        self._converted = converted_backbone(backbone, weights)
-        self.precision = "f32"
-        if bfloat16 and "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-            self.precision = _bearable_precision(self._core, self._converted, backbone)
+        if is_int8(weights):
+            self._read: _Read = partial(read_int8, self._core, backbone, weights)
+            self._read()  # what is damaged is refused now, and not when the first film comes
+            self.precision = "int8"
+        else:
+            converted = converted_backbone(backbone, weights)
+            self._read = partial(self._core.read_model, converted.network)
+            self.precision = "f32"
+            if bfloat16 and "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+                self.precision = _bearable_precision(self._core, self._read, converted, backbone)
         self._request: Any = None
         self._streams: Streams | None = None
 
     def run(self, pixels: NDArray[np.float32]) -> Features:
         """Pass films `(n, size, size, 1)` through the backbone; many of them a few at a time, on each core others."""
-        if self.precision == "f32" and len(pixels) > 2 * FILMS_AT_ONCE:
+        if self.precision != "bf16" and len(pixels) > 2 * FILMS_AT_ONCE:
             if self._streams is None:
-                self._streams = Streams(_compiled(self._core, self._converted, self.precision, hint="THROUGHPUT"))
+                self._streams = Streams(_compiled(self._core, self._read, self.precision, hint="THROUGHPUT"))
             return self._streams.run(pixels)
         if self._request is None:
-            self._request = _compiled(self._core, self._converted, self.precision).create_infer_request()
+            self._request = _compiled(self._core, self._read, self.precision).create_infer_request()
         return _infer(self._request, pixels)
 
     def release(self) -> None:
@@ -79,23 +92,23 @@ def smallest_cosine(one: NDArray[np.float32], other: NDArray[np.float32]) -> flo
     return float((product / (np.linalg.norm(one, axis=-1) * np.linalg.norm(other, axis=-1))).min())
 
 
-def _bearable_precision(core: Any, converted: ConvertedBackbone, backbone: Backbone) -> str:
+def _bearable_precision(core: Any, read: _Read, converted: ConvertedBackbone, backbone: Backbone) -> str:
     """Compare the precisions once on this machine's processor and remember it."""
     cosine = converted.recall("bf16_cosine")
     if cosine is None:
         films = probe_films(backbone.input_size)
-        networks = (_compiled(core, converted, name) for name in ("f32", "bf16"))
+        networks = (_compiled(core, read, name) for name in ("f32", "bf16"))
         exact, rounded = (_infer(network.create_infer_request(), films).pooled for network in networks)
         cosine = smallest_cosine(exact, rounded)
         converted.remember("bf16_cosine", cosine)
     return "bf16" if cosine >= SMALLEST_COSINE else "f32"
 
 
-def _compiled(core: Any, converted: ConvertedBackbone, precision: str, *, hint: str = "LATENCY") -> Any:
+def _compiled(core: Any, read: _Read, precision: str, *, hint: str = "LATENCY") -> Any:
     """A network; `hint` "LATENCY" puts all cores on one batch, "THROUGHPUT" a batch on each few of them."""
-    # Left alone, OpenVINO takes bfloat16 wherever the processor has it, and says nothing.
-    settings = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": hint}
-    return core.compile_model(core.read_model(converted.network), "CPU", settings)
+    # Left alone, OpenVINO takes bfloat16 wherever the processor has it, and says nothing; also for what int8 leaves over.
+    settings = {"INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32", "PERFORMANCE_HINT": hint}
+    return core.compile_model(read(), "CPU", settings)
 
 
 def _infer(request: Any, pixels: NDArray[np.float32]) -> Features:

@@ -21,6 +21,7 @@ NAMES = (
     "clients",
     "dicom_batch",
     "full_disk_predict",
+    "int8",
     "memory",
     "recipe",
     "matrix_product",
@@ -111,6 +112,39 @@ def test_the_page_says_what_was_found_and_whether_it_is_enough() -> None:
     assert "| `train_warm_ratio` | 200 | ≥ 300 | **no** |" in text
     assert "| `train_rss_mb` | not measured | ≤ 1,200 |" in text
     assert "rough" in text
+
+
+def test_processors_and_precisions_stand_side_by_side() -> None:
+    machine = {"processor": "A", "family": "1", "cores": 2, "memory_gb": 8, "bf16": [], "int8": [], "vectors": "AVX2"}
+    run = {"quick": True, "machine": machine, "versions": {}, "benchmarks": {}, "train_cold_ratio": 9.14}
+    others = {"precision": "int8", "train_cold_ratio": 15.0, "throughput_ratio": 1.9}
+    text = report.page(run, [{**run, **others, "machine": {**machine, "int8": ["avx512_vnni"], "vectors": "AVX-512"}}])
+    assert "| A | AVX2 | float | 9.14 | – | – | – | `make bench ARGS=--quick` |" in text
+    assert (
+        "| A | AVX-512, avx512_vnni | int8 | 15 | – | 1.9 | – | `python -m benchmarks --quick --precision int8` |"
+        in text
+    )
+    assert "On which processor" not in report.page(run)
+
+
+def test_a_quantised_backbone_stands_beside_the_exact_one() -> None:
+    score = {"value": 0.9, "low": 0.8, "high": 0.95, "n": 10, "patients": 9}
+    found = {
+        "float": "f32", "backbone": "resnet50", "films": 10, "patients": 9, "command": "python -m benchmarks.int8 DATA",
+        "auroc": {kind: {"by patient": score} for kind in ("f32", "int8", "difference")},
+        "machine": {"processor": "A", "vectors": "AVX2"}, "cosine_median": 0.999, "cosine_smallest": 0.99,
+        "speed": {"int8": {"films_per_second": 40.0, "processor_milliseconds": 49.0, "milliseconds_alone": 30.0}},
+    }  # fmt: skip
+    text = report.int8_table(found)
+    assert "| by patient | 0.9000 (0.8000–0.9500) | 0.9000 (0.8000–0.9500) | 0.9000 (0.8000–0.9500) |" in text
+    assert "| int8 | 40.0 | 49.0 | 30.0 |" in text
+
+
+def test_int8_is_for_the_benchmarks_that_train_a_backbone(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        every.main(["--precision", "int8", "--only", "serving"])
+    assert ended.value.code == 2
+    assert "--precision int8 is for training_speed and prediction_speed. Received: serving" in capsys.readouterr().err
 
 
 def test_the_recipe_is_shown_by_its_best_epoch_and_by_its_last() -> None:

@@ -34,6 +34,11 @@ def network(report: Mapping[str, Any]) -> str:
     if run.get("scratch"):
         frozen = "no weight of it was published or fitted on other data"
         views = f"another augmented view in each epoch ({settings_text(run['augmentation'])})"
+    if made := backbone.get("int8"):
+        frozen += (
+            f"; in int8, quantised by NNCF {made['nncf']} from {made['source']} weights of SHA-256 `{made['weights_sha256']}`, "
+            f"calibrated on {made['films']} of the films, without their labels; runs on OpenVINO alone"
+        )
     return (
         "## Network\n\n"
         f"- Backbone: `{backbone['id']}`, {backbone['summary']}; {frozen}; weights {backbone['weights']}, "
