@@ -10,6 +10,7 @@ cores for 5,216 films and EfficientNet-Lite0; `--sample` takes the films of so m
 
 import argparse
 import hashlib
+import os
 import statistics
 import sys
 import time
@@ -100,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     found = {
         "command": f"python -m benchmarks.int8 DATA --backbone {exact.backbone.id}",
         "backbone": exact.backbone.id, "machine": machine(), "versions": versions(),
-        **quality, **agreement(engines, films), "speed": speed(engines, films),
+        **quality, **agreement(engines, films), "load_before": round(os.getloadavg()[0], 2), "speed": speed(engines, films),
     }  # fmt: skip
     show(found, console)
     if options.json:

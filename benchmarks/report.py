@@ -138,6 +138,7 @@ def int8_table(found: Mapping[str, Any]) -> str:
             text,
             table(("AUROC", *kinds), quality),
             table(("the backbone", "films/s, many at a time", "processor, ms a film", "ms, one film alone"), speed),
+            f"The machine's load before these times were taken: {found['load_before']:.1f}.",
         ]
     )
 

@@ -20,7 +20,8 @@ ENGINES: Final = ("auto", "keras", "openvino", "openvino-f32")
 backbone bears it; `openvino-f32` never does. Weights in int8 run on both, in int8, and not on keras."""
 
 _NOT_ON_A_GPU: Final = (
-    "A backbone in int8 runs on the processor alone. For a GPU, take a bundle that was trained without --precision int8."
+    "A backbone in int8 runs on the processor alone. For a GPU, take a bundle that was trained without --precision "
+    "int8."
 )
 
 
