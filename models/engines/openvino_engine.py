@@ -47,8 +47,10 @@ class OpenVinoEngine:
         if threads is not None:
             self._core.set_property("CPU", {"INFERENCE_NUM_THREADS": threads})
         if is_int8(weights):
-            self._read: _Read = partial(read_int8, self._core, backbone, weights)
-            self._read()  # what is damaged is refused now, and not when the first film comes
+            network = read_int8(
+                self._core, backbone, weights
+            )  # now: a worker of a cluster has the file for a while only
+            self._read: _Read = lambda: network
             self.precision = "int8"
         else:
             converted = converted_backbone(backbone, weights)

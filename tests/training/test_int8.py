@@ -45,6 +45,16 @@ def test_another_head_embeds_nothing_and_each_load_judges_alike(workshop: Worksh
     assert one.verdict == other.verdict == "PNEUMONIA"
 
 
+def test_the_backbone_of_one_bundle_serves_another(workshop: Workshop, in_int8: Trained) -> None:
+    weights = workshop.load("small").backbone_file
+    ran = workshop.train(in_int8.data, "small-lent", "--precision", "int8", "--weights", weights, "--width", 0)
+    assert ran.status == 0, ran.err
+    assert (
+        workshop.load("small-lent").spec.backbone.weights_sha256 == workshop.load("small").spec.backbone.weights_sha256
+    )
+    assert workshop.report("small-lent")["backbone"]["int8"] == workshop.report("small")["backbone"]["int8"]
+
+
 @pytest.mark.parametrize(
     ("options", "status", "said"),
     [

@@ -92,6 +92,17 @@ def test_many_films_are_seen_as_each_alone_and_by_either_name_of_the_engine(
     )
 
 
+def test_the_file_may_go_once_it_is_loaded(
+    engine: Engine, weights: WeightsFile, pixels: NDArray[np.float32], tmp_path: Path
+) -> None:
+    """As on a worker of a cluster, which is sent it and has it for a while."""
+    sent = replace(weights, path=tmp_path / "sent.int8")
+    sent.path.write_bytes(weights.path.read_bytes())
+    loaded = load_engine(LITE, sent)
+    sent.path.unlink()
+    assert np.array_equal(loaded.run(pixels[:1]).pooled, engine.run(pixels[:1]).pooled)
+
+
 def test_a_folder_that_grows_keeps_its_backbone(weights: WeightsFile) -> None:
     films = read_origin(LITE, weights).films
     exact = find_weights(LITE)
