@@ -20,7 +20,7 @@ NAMES: Final = (
 )  # fmt: skip
 VALUES: Final = (
     N_("not stated"), N_("anterior-posterior"), N_("posterior-anterior"), N_("lungs"), N_("film"), N_("vendored"),
-    N_("published"), N_("fine-tuned"), N_("from-scratch"), N_("platt"), N_("temperature"), N_("none"),
+    N_("published"), N_("quantised"), N_("fine-tuned"), N_("from-scratch"), N_("platt"), N_("temperature"), N_("none"),
     N_("children of 1 to 5 years, Guangzhou Women and Children’s Medical Center"),
     N_("two physicians, after films of low quality had been left out (Kermany et al. 2018, doi:10.1016/j.cell.2018.02.010)"),
 )  # fmt: skip
