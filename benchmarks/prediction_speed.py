@@ -83,7 +83,9 @@ def keras_network(bundle: Bundle) -> Any:
     from models.network import build_network
 
     extractor = build_feature_extractor(get_backbone(bundle.spec.backbone.id), backbone_weights(bundle))
-    network = build_network(extractor, load_head(bundle).to_keras(bundle.spec.head), pooling=bundle.spec.head.pooling)
+    # Keras alone is shown whole films: over all places, the mean over the lungs is the mean.
+    pooling = "mean" if bundle.spec.head.pooling == "lungs" else bundle.spec.head.pooling
+    network = build_network(extractor, load_head(bundle).to_keras(bundle.spec.head), pooling=pooling)
     return keras.Model(network.input, [network.output["feature_map"], network.output["logits"]])
 
 
