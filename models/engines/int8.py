@@ -94,9 +94,11 @@ def read_int8(core: Any, backbone: Backbone, weights: WeightsFile) -> Any:
 
 
 def read_origin(backbone: Backbone, weights: WeightsFile) -> Int8Origin:
-    """What a file was made from; raises Int8Error, "int8_damaged", where it does not say."""
+    """What a file was made from; raises Int8Error, "int8_damaged", where it does not say, or any part of it is damaged."""
     try:
         with zipfile.ZipFile(weights.path) as archive:
+            if spoilt := archive.testzip():
+                raise _damaged(backbone, weights, f"{spoilt} is not what was written")
             found = json.loads(archive.read(_ORIGIN))
         return Int8Origin(**{**found, "films": tuple(found["films"])})
     except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:

@@ -112,6 +112,13 @@ def test_a_folder_that_grows_keeps_its_backbone(weights: WeightsFile) -> None:
     assert kept_int8(LITE, exact, "another field", films) is None
 
 
+def test_one_that_is_damaged_in_the_cache_is_removed(weights: WeightsFile) -> None:
+    content, spoilt = weights.path.read_bytes(), weights.path.with_name(f"0{weights.path.name}")
+    spoilt.write_bytes(content[:50_000] + bytes(100) + content[50_100:])
+    assert kept_int8(LITE, find_weights(LITE), FIELD, read_origin(LITE, weights).films) == weights
+    assert not spoilt.exists()
+
+
 def test_keras_does_not_run_it(weights: WeightsFile) -> None:
     assert is_int8(weights)
     with pytest.raises(Int8Error, match="Take the engine openvino or auto") as refused:
