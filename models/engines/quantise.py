@@ -1,7 +1,7 @@
 """Quantising a backbone to int8, once for its weights and the films that it is calibrated on, and kept in the cache.
 
-Calibration takes the ranges of activations from films, and nothing of their labels. NNCF needs half a gigabyte for it and the
-tenfold of a usual pass; it runs in a process of its own, `python -m models.engines.quantise`, so that whoever asked stays small.
+Calibration takes the ranges of activations from films, and nothing of their labels. NNCF takes some seconds for that, and some
+hundred megabytes; it runs in a process of its own, `python -m models.engines.quantise`, so that whoever asked stays small.
 """
 
 import hashlib
