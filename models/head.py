@@ -46,9 +46,14 @@ class HeadConfig:
 
 def select_pooling(pooled: NDArray[np.float32], pooling: str) -> NDArray[np.float32]:
     """Of what is pooled `(…, 3, d)`, the embedding that `pooling` names: `(…, d)`, or `(…, 2 d)` where it takes two."""
-    first, last = ROWS[pooling][0], ROWS[pooling][-1]
-    chosen = pooled[..., first : last + 1 : max(last - first, 1), :]  # a view, where that can be
+    chosen = select_rows(pooled, pooling)
     return chosen.reshape(*chosen.shape[:-2], -1)
+
+
+def select_rows(pooled: NDArray[np.float32], pooling: str) -> NDArray[np.float32]:
+    """Of what is pooled `(…, 3, d)`, the rows that `pooling` takes, `(…, p, d)`: a view, of however many films."""
+    first, last = ROWS[pooling][0], ROWS[pooling][-1]
+    return pooled[..., first : last + 1 : max(last - first, 1), :]
 
 
 @dataclass(frozen=True, eq=False)

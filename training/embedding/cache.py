@@ -33,15 +33,15 @@ class ArrayCache:
     """
 
     def __init__(self, folder: Path, name: str, basis: str, shape: tuple[int, ...]) -> None:
-        """`basis` is all that decides what the arrays hold; those of another one are kept apart."""
-        self._folder = folder / f"{name}-{hashlib.sha256(basis.encode()).hexdigest()[:16]}"
+        """`basis` is all that decides what the arrays hold; those of another one are kept apart, in another `self.folder`."""
+        self.folder = folder / f"{name}-{hashlib.sha256(basis.encode()).hexdigest()[:16]}"
         self._shape = shape
 
     def read(self, wanted: Iterable[str]) -> Iterator[tuple[str, NDArray[np.float32]]]:
         """Yield keys that are there, each once, with their embeddings."""
         missing, seen = set(wanted), set[Path]()
         # Listed again until nothing is new: a shard may have been replaced by one without what nobody names.
-        while missing and (shards := sorted(set(self._folder.glob(_SHARDS)) - seen)):
+        while missing and (shards := sorted(set(self.folder.glob(_SHARDS)) - seen)):
             seen.update(shards)
             for shard in shards:
                 if not missing.isdisjoint(shard_keys(shard)):
@@ -57,7 +57,7 @@ class ArrayCache:
         arrays = np.stack(list(embeddings.values())).astype(np.float32, copy=False)
         form = pa.binary(arrays[0].nbytes)
         column = pa.FixedSizeBinaryArray.from_buffers(form, len(arrays), [None, pa.py_buffer(arrays)])
-        _write_shard(self._folder, pa.table({"key": list(embeddings), "array": column}))
+        _write_shard(self.folder, pa.table({"key": list(embeddings), "array": column}))
 
     def _read_shard(self, path: Path) -> Iterator[tuple[str, NDArray[np.float32]]]:
         table = _whole_shard(path)

@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 from models.backbones.pooling import POOLED, pooled_rows
 from models.engines.engine import Engine
 from models.films.refusal import Refusal
+from models.system.mapped_array import mapped_array
 from training.config import AugmentationConfig
 from training.data.failed_films import FailedFilmsError
 from training.data.manifest import Entry
@@ -40,7 +41,7 @@ _BATCHES_AHEAD: Final = 3
 _VIEWS_PER_SHARD: Final = 512  # what a killed run loses at most: some ten seconds of work
 
 LARGE: Final = 4 << 30
-"""Bytes from which on embeddings are held in memory in half precision; it rounds four times as finely as bfloat16."""
+"""Bytes from which on embeddings are held in half precision, which rounds four times as finely as bfloat16, and in a file."""
 
 
 def embed(
@@ -60,7 +61,8 @@ def embed(
     """Embed every image: `(images, 1 + views, 3, d)`, the plain film first; what is pooled of each map.
 
     What the cache has is not computed again. `mean_only` leaves out all but the means, `(…, 1, d)`, which takes a third of the
-    memory; more than `LARGE` bytes are held as float16. `progress` is called with the views done and the views to do.
+    memory; more than `LARGE` bytes are held as float16, in a file beside the cache. `progress` is called with the views done and
+    the views to do.
 
     Args:
         views: how many augmented views besides the plain film; or which views.
@@ -73,7 +75,9 @@ def embed(
     wanted: Sequence[View] = range(views + 1) if isinstance(views, int) else views
     films = _films(root, entries, lungs, wanted, augmentation, seed)
     keys = _keys(films, wanted, augmentation, seed)
-    found = _room(len(entries), len(wanted), 1 if mean_only else len(POOLED), engine.backbone.embedding_size)
+    found = _room(
+        cache.folder, len(entries), len(wanted), 1 if mean_only else len(POOLED), engine.backbone.embedding_size
+    )
     places = _places(entries, wanted, keys)
     missing = set(places)
     for key, embedding in cache.read(places):
@@ -91,8 +95,8 @@ def embed(
     return found
 
 
-def _room(*shape: int) -> NDArray[Any]:
-    return np.empty(shape, np.float32 if 4 * math.prod(shape) <= LARGE else np.float16)
+def _room(folder: Path, *shape: int) -> NDArray[Any]:
+    return np.empty(shape, np.float32) if 4 * math.prod(shape) <= LARGE else mapped_array(folder, shape, np.float16)
 
 
 def _places(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.head import select_pooling
+from models.head import select_pooling, select_rows
 from training.data.manifest import Entry
 
 
@@ -33,7 +33,7 @@ class EmbeddedFilms:
         truth: `(n,)`, their class indices.
         patients: `(n,)`.
         embeddings: `(n, 1 + views, 3, d)`, the plain film first; of each feature map what is pooled of it. `(n, 1 + views, 1, d)`
-            where only means are asked for. Of a large folder float16, else float32.
+            where only means are asked for. Of a large folder float16 and in a file, else float32.
         whole: `(n, c)`, the mean of what the lung finder's network sees of the whole film; None where lungs are not looked for.
         probes: None likewise.
     """
@@ -48,6 +48,10 @@ class EmbeddedFilms:
     def pooled(self, pooling: str) -> NDArray[np.float32]:
         """The embeddings by one of `models.head.POOLINGS`: `(n, 1 + views, d)`, or longer where a pooling takes two."""
         return select_pooling(self.embeddings, pooling)
+
+    def pooled_rows(self, pooling: str) -> NDArray[np.float32]:
+        """The same to be fitted on, `(n, 1 + views, p, d)`, p poolings side by side: a view, of however many films."""
+        return select_rows(self.embeddings, pooling)
 
     @property
     def gate_embeddings(self) -> NDArray[np.float32]:

@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 from models.head import DenseHead
 from training.config import HeadTraining
 from training.data.learnable import balanced_weights
+from training.heads.shuffle import passes, shuffled
 from training.heads.stack import Candidate, HeadStack
 
 _IMAGES_AT_ONCE: Final = 256
@@ -73,7 +74,8 @@ def fit_side_by_side(
     in every one of them. Each has its own standardisation and class weights, from its part alone.
 
     Args:
-        embeddings: `(images, views, d)`, the plain film first, float32 or float16; never copied whole.
+        embeddings: `(images, views, d)`, the plain film first, or `(images, views, p, e)` with d = p × e; float32 or float16;
+            never copied whole, so that they may lie in a file that is larger than the memory.
         labels: `(images,)`.
         parts: what to fit on.
         candidates: alike in width, rate, epochs and batch size; dropout, weight decay and class weights may differ.
@@ -104,7 +106,12 @@ def fit_side_by_side(
 def plain_logits(head: DenseHead, embeddings: NDArray[np.float32], films: NDArray[np.int64]) -> NDArray[np.float32]:
     """A head's logits `(m, classes)` of the plain views of some films, of embeddings as for `fit_side_by_side`."""
     parts = [films[start : start + _JUDGED_AT_ONCE] for start in range(0, max(1, len(films)), _JUDGED_AT_ONCE)]
-    return np.concatenate([head.logits(embeddings[part, 0].astype(np.float32, copy=False)) for part in parts])
+    return np.concatenate([head.logits(_rows(embeddings[part, 0])) for part in parts])
+
+
+def _rows(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Embeddings `(n, d)` of some views, as they are computed with."""
+    return embeddings.reshape(len(embeddings), -1).astype(np.float32, copy=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,32 +162,30 @@ def _fit(
     training = lessons[0].candidate.training
     views = embeddings.shape[1]
     examples = len(embeddings) * views
-    steps = _steps_in_a_pass(examples, training)
+    steps, epochs = _steps_in_a_pass(examples, training), passes(examples, training.epochs)
     stack = HeadStack(
         [lesson.candidate for lesson in lessons],
         *(np.stack(kind) for kind in zip(*((lesson.mean, lesson.deviation) for lesson in lessons), strict=True)),
         classes=one_hot.shape[1],
         seed=seed,
-        steps=steps * training.epochs,
+        steps=steps * epochs,
     )
     weights = np.stack([lesson.learnt_weights() for lesson in lessons], axis=1)
     curves: list[tuple[list[float], list[float]]] = [([], []) for _ in lessons]
-    for epoch in range(training.epochs):
-        order = np.random.default_rng([seed, epoch]).permutation(examples)
+    for epoch in range(epochs):
         seen, losses = np.zeros(len(lessons)), np.zeros(len(lessons))
-        for number, places in enumerate(np.array_split(order, steps), start=1):
+        for number, places in enumerate(np.array_split(shuffled(examples, [seed, epoch]), steps), start=1):
             images, which = np.divmod(places, views)
             count = np.count_nonzero(weights[images], axis=0)
             shares = weights[images] / np.maximum(count, 1).astype(np.float32)
-            rows = embeddings[images, which].astype(np.float32, copy=False)
-            losses += count * stack.step(rows, one_hot[images], shares)
+            losses += count * stack.step(_rows(embeddings[images, which]), one_hot[images], shares)
             seen += count
             if progress is not None:
-                progress(epoch * steps + number, steps * training.epochs)
+                progress(epoch * steps + number, steps * epochs)
         for place, (lesson, (learnt, watched)) in enumerate(zip(lessons, curves, strict=True)):
             learnt.append(float(losses[place] / seen[place]))
             watched += lesson.watched_loss(stack.head(place), embeddings, one_hot)
-    return [FittedHead(stack.head(place), training.epochs, curve) for place, curve in enumerate(curves)]
+    return [FittedHead(stack.head(place), epochs, curve) for place, curve in enumerate(curves)]
 
 
 def _class_weights(labels: NDArray[np.int64], part: Part, candidate: Candidate, classes: int) -> NDArray[np.float32]:
@@ -200,7 +205,7 @@ def _statistics(
     embeddings: NDArray[np.float32], images: NDArray[np.int64]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Mean and deviation `(d,)` over all views of some images, without a copy of them all."""
-    size = embeddings.shape[-1]
+    size = int(np.prod(embeddings.shape[2:]))
     # Sums are taken about a mean of a few, so that nothing is lost where the deviation is small beside the mean.
     middle = embeddings[images[:_IMAGES_AT_ONCE]].reshape(-1, size).mean(axis=0, dtype=np.float32)
     total, squares = np.zeros(size), np.zeros(size)

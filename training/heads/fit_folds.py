@@ -40,7 +40,7 @@ def fit_heads(config: RunConfig, embedded: EmbeddedFilms, folds: Sequence[Split]
     The heads of the folds learn exactly as the one that is kept, from fewer patients; nothing is chosen by those that they
     hold out, whose loss is only taken down for the learning curves.
     """
-    embeddings, classes = embedded.pooled(config.head.pooling), len(np.unique(embedded.truth))
+    embeddings, classes = embedded.pooled_rows(config.head.pooling), len(np.unique(embedded.truth))
     batches = left_out_batches(embedded)
     parts = [Part(*fold) for fold in folds] + [Part(batch.fit) for batch in batches]
     parts.append(Part(np.arange(len(embedded.truth))))

@@ -202,7 +202,7 @@ class _Trier:
 
     def _trial(self, candidate: Candidate, heads: Sequence[DenseHead]) -> Trial:
         """Score the heads of a candidate, those of the folds first."""
-        pooled = self.embedded.pooled(candidate.head.pooling)
+        pooled = self.embedded.pooled_rows(candidate.head.pooling)
         held_out = [part for _, part in self.folds]
         folds, batches = heads[: len(held_out)], heads[len(held_out) :]
         logits = [plain_logits(head, pooled, part) for head, part in zip(folds, held_out, strict=True)]
@@ -245,7 +245,7 @@ class _Trier:
         """Candidates that one step can fit: of one pooling and width, and not too many for the memory."""
         groups = []
         for (pooling, width), same in groupby(candidates, key=lambda one: (one.head.pooling, one.head.width)):
-            size = self.embedded.pooled(pooling).shape[-1] * (width or self._classes)
+            size = int(np.prod(self.embedded.pooled_rows(pooling).shape[2:])) * (width or self._classes)
             most = max(1, _MOST_NUMBERS // ((len(self.folds) + len(self._batches)) * size))
             alike = list(same)
             groups += [alike[start : start + most] for start in range(0, len(alike), most)]
@@ -254,7 +254,7 @@ class _Trier:
     def _fitted(self, candidates: Sequence[Candidate]) -> list[list[DenseHead]]:
         """For each candidate its heads, of the folds and then of the batches."""
         rows = fit_side_by_side(
-            self.embedded.pooled(candidates[0].head.pooling),
+            self.embedded.pooled_rows(candidates[0].head.pooling),
             self.embedded.truth,
             [Part(fit) for fit, _ in (*self.folds, *self._batches)],
             candidates,

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from training.data.manifest import Entry, Manifest
 from training.data.patients import DatasetError
-from training.data.perceptual_hash import near_pairs
+from training.leaks.near_pairs import near_pairs
 
 EmbedPlain = Callable[[Sequence[Entry]], NDArray[np.float32]]
 """Gives the embeddings `(n, d)` of plain films."""

@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from models.head import DenseHead, HeadConfig, build_head
+from models.system.mapped_array import mapped_array
 from training.backbone.event_log import write_losses
 from training.config import HeadTraining
 from training.heads.fit import FittedHead, Part, fit_head, fit_side_by_side
@@ -124,6 +125,14 @@ def test_a_small_folder_is_learnt_in_as_many_steps_as_it_takes() -> None:
         *data, [Part(np.arange(100))], [candidate], classes=2, seed=0, progress=lambda _, most: steps.append(most)
     )
     assert steps[-1] == len(steps) == 7 * HeadTraining().epochs  # 200 views in batches of 32 at most
+
+
+def test_what_lies_in_a_file_is_learnt_as_what_lies_in_memory(tmp_path: Path) -> None:
+    embeddings, labels = examples(100, apart=1.0)
+    mapped = mapped_array(tmp_path, (100, 2, 2, SIZE // 2), np.float32)  # as two poolings lie, side by side
+    mapped[:] = embeddings.reshape(mapped.shape)
+    assert not list(tmp_path.iterdir())  # nothing that a killed run could leave behind
+    assert_same_head(fit((mapped, labels)), fit((embeddings, labels)))
 
 
 def test_the_watched_loss_is_that_of_the_kept_head_and_decides_nothing() -> None:

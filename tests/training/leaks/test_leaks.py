@@ -16,8 +16,9 @@ from tests.training.conftest import Trained, Workshop
 from training.data.folds import grouped_folds
 from training.data.manifest import Entry, Manifest, read_manifest
 from training.data.patients import DatasetError
-from training.data.perceptual_hash import near_pairs, perceptual_hash
+from training.data.perceptual_hash import perceptual_hash
 from training.leaks.find import Leaks, find_leaks, regroup
+from training.leaks.near_pairs import near_pairs
 
 
 def film(seed: int, opacity: float = 0.0) -> NDArray[np.uint8]:
@@ -174,18 +175,6 @@ def test_regrouping_refuses_to_take_out_a_whole_class(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"none of A after --regroup") as caught:
         regroup(manifest, search(manifest))
     assert caught.value.code == "leak"
-
-
-def test_the_pair_search_finds_what_counting_bit_by_bit_finds() -> None:
-    hashes = np.random.default_rng(5).integers(
-        0, 4, (700, 32), dtype=np.uint8
-    )  # two bits of each byte: near each other
-    differing = np.unpackbits(hashes[:, None] ^ hashes[None], axis=2).sum(axis=2, dtype=int)
-    expected = [(i, j) for i, j in np.argwhere(differing <= 20).tolist() if i < j]
-    found, distances = near_pairs(hashes, most_bits=20)
-    assert sorted(map(tuple, found.tolist())) == expected
-    assert expected
-    assert distances.tolist() == [differing[i, j] for i, j in found.tolist()]
 
 
 def test_a_hash_survives_brightness_and_contrast() -> None:
