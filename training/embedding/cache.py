@@ -2,7 +2,9 @@
 
 import hashlib
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 from models.backbones.pooling import POOLED
 from models.backbones.table import Backbone
 from models.engines.engine import Engine
+from models.system.ahead import ahead
 from models.system.files import write_atomically
 from models.system.tables import DAMAGE
 
@@ -22,6 +25,7 @@ from models.system.tables import DAMAGE
 _PREPROCESSING_VERSION: Final = 3
 
 _SHARDS: Final = "[!.]*.parquet"
+_SHARDS_AHEAD: Final = 2  # of some 14 MB each
 
 
 class ArrayCache:
@@ -38,14 +42,14 @@ class ArrayCache:
         self._shape = shape
 
     def read(self, wanted: Iterable[str]) -> Iterator[tuple[str, NDArray[np.float32]]]:
-        """Yield keys that are there, each once, with their embeddings."""
+        """Yield keys that are there, each once, with their embeddings; the next shards are read and verified meanwhile."""
         missing, seen = set(wanted), set[Path]()
         # Listed again until nothing is new: a shard may have been replaced by one without what nobody names.
-        while missing and (shards := sorted(set(self.folder.glob(_SHARDS)) - seen)):
-            seen.update(shards)
-            for shard in shards:
-                if not missing.isdisjoint(shard_keys(shard)):
-                    for key, embedding in self._read_shard(shard):
+        with ThreadPoolExecutor(_SHARDS_AHEAD) as pool:
+            while missing and (shards := sorted(set(self.folder.glob(_SHARDS)) - seen)):
+                seen.update(shards)
+                for rows in ahead(pool, partial(self._read_wanted, frozenset(missing)), shards, _SHARDS_AHEAD):
+                    for key, embedding in rows:
                         if key in missing:
                             missing.remove(key)
                             yield key, embedding
@@ -59,13 +63,16 @@ class ArrayCache:
         column = pa.FixedSizeBinaryArray.from_buffers(form, len(arrays), [None, pa.py_buffer(arrays)])
         _write_shard(self.folder, pa.table({"key": list(embeddings), "array": column}))
 
-    def _read_shard(self, path: Path) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    def _read_wanted(self, wanted: Collection[str], path: Path) -> list[tuple[str, NDArray[np.float32]]]:
+        """What a shard holds, where it holds anything that is wanted."""
+        if not any(key in wanted for key in shard_keys(path)):
+            return []
         table = _whole_shard(path)
         if table is None or table.schema.field("array").type != pa.binary(4 * int(np.prod(self._shape))):
-            return
+            return []
         column = table["array"].combine_chunks()
         arrays = np.frombuffer(column.buffers()[1], np.float32).reshape(len(column), *self._shape)
-        yield from zip(table["key"].to_pylist(), arrays, strict=True)
+        return list(zip(table["key"].to_pylist(), arrays, strict=True))
 
 
 class EmbeddingCache(ArrayCache):

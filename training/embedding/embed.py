@@ -2,12 +2,11 @@
 
 import math
 import os
-from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from threadpoolctl import threadpool_limits
 from models.backbones.pooling import POOLED, pooled_rows
 from models.engines.engine import Engine
 from models.films.refusal import Refusal
+from models.system.ahead import ahead
 from models.system.mapped_array import mapped_array
 from training.config import AugmentationConfig
 from training.data.failed_films import FailedFilmsError
@@ -25,8 +25,6 @@ from training.embedding.canvas import Canvases
 from training.embedding.folder_lungs import FolderLungs, film_of
 from training.embedding.views import Film, View, Views, batched, film_views, view_name
 
-Item = TypeVar("Item")
-Made = TypeVar("Made")
 ViewOfFilm = tuple[str, View]
 """The digest of a film, and a view of it."""
 
@@ -224,17 +222,6 @@ def prepared_views(
             pool.shutdown(cancel_futures=True)
     if failed:
         raise FailedFilmsError(failed)
-
-
-def ahead(pool: ThreadPoolExecutor, step: Callable[[Item], Made], items: Iterable[Item], count: int) -> Iterator[Made]:
-    """What a step gives for each item, in order, while a pool is at work on the `count` next ones."""
-    coming: deque[Future[Made]] = deque()
-    for item in items:
-        coming.append(pool.submit(step, item))
-        if len(coming) > count:
-            yield coming.popleft().result()
-    while coming:
-        yield coming.popleft().result()
 
 
 class _ShardWriter:

@@ -23,6 +23,7 @@ from models.lungs.box import Box
 from models.lungs.finder import CHANNELS, FINDER_FILE, PLACES, LungFinder, finder_backbone
 from models.lungs.findings import Finding
 from models.lungs.search import FoundLungs, find_lungs
+from models.system.ahead import ahead
 from models.system.files import digest
 from models.system.progress import Advance, progress_bar
 from training.config import RunConfig
@@ -30,7 +31,6 @@ from training.data.failed_films import FailedFilmsError
 from training.data.manifest import Entry, Manifest, SetAside
 from training.data.patients import DatasetError
 from training.embedding.cache import ArrayCache
-from training.embedding.embed import ahead
 from training.embedding.folder_lungs import FolderLungs
 
 LungPass = Callable[[Mapping[str, Path]], Iterator[tuple[str, FoundLungs | Refusal]]]
