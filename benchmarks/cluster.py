@@ -1,7 +1,8 @@
 """A cluster on one machine: is it right, is it quick, and what if a machine dies?
 
-    python -m benchmarks.cluster --json benchmarks/results/cluster.json       two idle cores, some 20 minutes
-    python -m benchmarks.cluster --films 64 --kills 1 --times 1               a try
+    python -m benchmarks.cluster --kills 0 --json benchmarks/results/cluster.json             speed: two idle cores
+    python -m benchmarks.cluster --films 256 --times 1 --json benchmarks/results/kills_of_nodes.json     nodes that are killed
+    python -m benchmarks.cluster --films 64 --kills 1 --times 1                               a try
 
 Ray's nodes are processes of their own here, each with one processor. A folder is judged by `predict` as on one machine, by one
 node and by two, by turns, each worker with one thread; then by two of which one is killed at a random moment. Counted are
@@ -43,13 +44,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--kills", type=int, default=10, metavar="N", help="random moments at which a node is killed")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there")
     options = parser.parse_args(arguments)
-    console = Console()
+    console, before = Console(), os.getloadavg()[0]
     films = film_folder(options.films)
     with tempfile.TemporaryDirectory(prefix="cluster-") as scratch:
         found = measure(films, options, Path(scratch), console)
     console.print_json(json.dumps(found))
     if options.json:
-        write_json(options.json, {"machine": machine(), "versions": versions(), **found})
+        write_json(
+            options.json, {"load_before": round(before, 2), "machine": machine(), "versions": versions(), **found}
+        )
     return 0
 
 
@@ -116,22 +119,31 @@ def _plain(films: Path, csv: Path) -> float:
 
 def _killed(films: Path, place: Path, usual: float, whole: bytes, console: Console) -> dict[str, Any]:
     """Judge on two nodes of which one is killed somewhere in the time that this usually takes."""
-    after = random.uniform(0.2, 0.9) * usual  # noqa: S311 - no secret
+    after = random.uniform(0.3, 0.95) * usual  # noqa: S311 - no secret
     with _nodes(2) as (address, kill):
         run = _Run(films, address, place)
         time.sleep(after)
+        running, there = run.process.poll() is None, len(_ids(place))
         kill()
         run.wait()
-    ids = [number for part in (place / "parts").glob("*.parquet") for number in pq.read_table(part)["id"].to_pylist()]
-    csv = (place / "results.csv").read_bytes()
+    ids, csv = _ids(place), (place / "results.csv").read_bytes()
     found = {
         "after": round(after, 1),
+        "of": round(run.seconds, 1),
+        "running": running,
+        "on_disk": there,
         "lost": whole.count(b"\n") - 1 - len(set(ids)),
         "doubled": len(ids) - len(set(ids)),
         "same": csv == whole,
     }
     console.print(found)
     return found
+
+
+def _ids(place: Path) -> list[int]:
+    """Of the films whose results are on disk, each as often as it is there."""
+    parts = (place / "parts").glob("[!.]*.parquet")
+    return [number for part in parts for number in pq.read_table(part, columns=["id"])["id"].to_pylist()]
 
 
 @contextmanager

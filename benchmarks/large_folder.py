@@ -1,13 +1,13 @@
 """A folder of 100,000 films, or a million: what it costs, and what a hundred more cost.
 
-    python -m benchmarks.large_folder --json benchmarks/results/large_folder.json          a quarter of an hour, 10 GB of disk
-    python -m benchmarks.large_folder --films 1000000 --views 0 --json million.json        an hour, 35 GB of disk
+    python -m benchmarks.large_folder --json benchmarks/results/large_folder.json          a quarter of an hour, 15 GB of disk
+    python -m benchmarks.large_folder --films 1000000 --views 0 --json million.json        an hour, 40 GB of disk
     python -m benchmarks.large_folder --quick                                              2,000 films
 
 The pictures are tiny and noise, and a stand-in that copies pixels takes the backbone's place: what is measured is all else that
 `python -m training train` does with a folder before it fits a head. It is listed, read and hashed, searched for leaks, viewed,
-embedded and looked up, each time in a process of its own: empty-handed, again, and with a hundred films more. Last, the heads
-of a cross-validation are fitted on a million simulated embeddings in half precision.
+embedded, looked up and divided into folds, each time in a process of its own: empty-handed, again, and with a hundred films more.
+What it costs to fit heads on so many: `python -m benchmarks.head_fit`.
 """
 
 import argparse
@@ -33,20 +33,15 @@ from models.backbones.table import get_backbone
 from models.backbones.weights import find_weights
 from models.engines.engine import Features
 from models.system.progress import progress_bar
-from training.config import HeadTraining, RunConfig
+from training.config import RunConfig
 from training.data.folder import read_folder
 from training.data.folds import grouped_folds
 from training.embedding.cache import EmbeddingCache
 from training.embedding.embed_folder import embed_folder, plain_embedder
-from training.heads.fit import Part, fit_side_by_side
-from training.heads.stack import Candidate
 from training.leaks.find import find_leaks
 
 MORE: Final = 100
 _SIDE: Final = 32
-_SIZE: Final = 1280
-"""Numbers of a simulated embedding, as EfficientNet has them."""
-
 _ROWS: Final = 10_000
 _PASSES: Final = (("first", 0), ("again", 0), ("with 100 more", MORE))
 
@@ -80,38 +75,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--films", type=int, default=100_000, metavar="N")
     parser.add_argument("--views", type=int, default=2, metavar="N", help="augmented views (default: %(default)s)")
-    parser.add_argument("--fit", type=int, default=1_000_000, metavar="N", help="simulated embeddings; 0: none")
-    parser.add_argument("--quick", action="store_true", help="2,000 films and 20,000 embeddings")
+    parser.add_argument("--quick", action="store_true", help="2,000 films")
     parser.add_argument("--work", type=Path, metavar="DIR", help="for films and cache (default: a temporary folder)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there")
-    parser.add_argument("--part", choices=("pass", "fit"), help=argparse.SUPPRESS)
+    parser.add_argument("--pass", dest="one", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.quick:
-        options.films, options.fit = 2000, 20_000
-    if options.part:
-        print(json.dumps(_pass(options) if options.part == "pass" else _fit(options.fit)))  # noqa: T201
+        options.films = 2000
+    if options.one:
+        print(json.dumps(_pass(options)))  # noqa: T201
         return 0
-    console = Console()
+    console, before = Console(), os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="large-folder-") as scratch:
         options.work = options.work or Path(scratch)
         found = measure(options, console)
     console.print(_table(found))
     if options.json:
-        write_json(options.json, {"machine": machine(), "versions": versions(), **found})
+        write_json(
+            options.json, {"load_before": round(before, 2), "machine": machine(), "versions": versions(), **found}
+        )
     return 0
 
 
 def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
-    """Each pass and the fit, by name: seconds of its steps, processor time and peak memory."""
-    found: dict[str, Any] = {"films": options.films, "views": options.views, "embeddings": options.fit, "passes": {}}
+    """Each pass by name: seconds of its steps, processor time and peak memory."""
+    found: dict[str, Any] = {"films": options.films, "views": options.views, "passes": {}}
     for name, more in _PASSES:
         write_films(options.work / "films", options.films + more, console)
         with console.status(f"{options.films + more:,} films, {name} …"):
-            found["passes"][name] = _apart("pass", options)
+            found["passes"][name] = _apart(options)
     found["cache_gb"] = sum(file.stat().st_size for file in (options.work / "cache").rglob("*") if file.is_file()) / 1e9
-    if options.fit:
-        with console.status(f"Fitting heads on {options.fit:,} embeddings …"):
-            found["fit"] = _apart("fit", options)
     return found
 
 
@@ -133,10 +126,10 @@ def write_films(folder: Path, count: int, console: Console) -> None:
             advance(stop, count)
 
 
-def _apart(part: str, options: argparse.Namespace) -> Any:
-    """A part in a process of its own, whose peak memory is then its own."""
-    numbers = [f"--{name}={getattr(options, name)}" for name in ("films", "views", "fit", "work")]
-    command = [sys.executable, "-m", "benchmarks.large_folder", f"--part={part}", *numbers]
+def _apart(options: argparse.Namespace) -> Any:
+    """A pass in a process of its own, whose peak memory is then its own."""
+    numbers = [f"--{name}={getattr(options, name)}" for name in ("films", "views", "work")]
+    command = [sys.executable, "-m", "benchmarks.large_folder", "--pass", *numbers]
     result = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(result.stdout.splitlines()[-1])
 
@@ -155,28 +148,9 @@ def _pass(options: argparse.Namespace) -> dict[str, float]:
     steps.end("leaks")
     embedded = embed_folder(config, manifest, engine, cache, console)
     steps.end("embedding")
-    return steps.all(embeddings_mb=embedded.embeddings.nbytes / 1e6)
-
-
-def _fit(count: int) -> dict[str, float]:
-    """The heads of a cross-validation and the one that is kept, on one view of so many films."""
-    dice, steps = np.random.default_rng(0), _Steps()
-    truth = dice.integers(0, 2, count)
-    signal = dice.normal(0, 0.05, _SIZE).astype(np.float32)
-    embeddings = np.empty((count, 1, _SIZE), np.float16)
-    for start in range(0, count, _ROWS):
-        part = truth[start : start + _ROWS]
-        embeddings[start : start + _ROWS, 0] = dice.standard_normal((len(part), _SIZE), np.float32) + np.outer(
-            part, signal
-        )
-    steps.end("simulating")
-    folds = grouped_folds(truth, [str(number) for number in range(count)], folds=5, seed=0)
+    grouped_folds(embedded.truth, embedded.patients, seed=config.seed)
     steps.end("dividing")
-    parts = [*(Part(*fold) for fold in folds), Part(np.arange(count))]
-    candidate = Candidate(RunConfig(Path(), "fit", Path()).head, HeadTraining())
-    fit_side_by_side(embeddings, truth, parts, [candidate], classes=2, seed=0)
-    steps.end("fitting")
-    return steps.all(heads=len(parts))
+    return steps.all(embeddings_mb=embedded.embeddings.nbytes / 1e6)
 
 
 class _Steps:
@@ -198,13 +172,11 @@ class _Steps:
 
 def _table(found: dict[str, Any]) -> Table:
     rows = {**{f"{found['films']:,} films, {name}": one for name, one in found["passes"].items()}}
-    if "fit" in found:
-        rows[f"heads on {found['embeddings']:,} embeddings"] = found["fit"]
     table = Table("what", "steps, seconds", "seconds", "of the processor", "MB at the peak")
     total = ("seconds", "processor_seconds", "peak_mb")
     for name, one in rows.items():
         steps = ", ".join(
-            f"{step} {value:,.1f}" for step, value in one.items() if step not in (*total, "embeddings_mb", "heads")
+            f"{step} {value:,.1f}" for step, value in one.items() if step not in (*total, "embeddings_mb")
         )
         table.add_row(name, steps, *(f"{one[key]:,.0f}" for key in total))
     return table

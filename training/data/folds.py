@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.data.patients import DatasetError
+from training.data.stratified_groups import deal_groups
 
 STOPPING_SHARE: Final = 1 / 7
 """Share of the patients that training from scratch is watched by, to stop when it no longer helps them."""
@@ -62,15 +63,12 @@ def grouped_folds(
         DatasetError: "too_few_patients" where a class has fewer than two patients, or where patients with images of
             several classes leave no such folds.
     """
-    from sklearn.model_selection import StratifiedGroupKFold  # takes a second to import
-
     if folds < 2:
         raise ValueError(f"folds must be at least 2. Received: {folds}")
     groups, rarest = _groups(labels, patients)
 
     def divide(attempt: int) -> list[Split]:
-        splitter = StratifiedGroupKFold(min(folds, rarest), shuffle=True, random_state=attempt)
-        return [(fit, held_out) for fit, held_out in splitter.split(labels, labels, groups)]
+        return deal_groups(labels, groups, folds=min(folds, rarest), seed=attempt)
 
     return _first_that_fits(divide, seed, lambda splits: all(_has_all(labels, fit) for fit, _ in splits))
 
