@@ -87,7 +87,7 @@ class HeadTraining:
         l2: weight decay on every kernel.
         label_smoothing: share of each label given to all classes alike.
         batch_size: views in a step; of a small folder fewer, so that there are steps enough.
-        epochs: passes over the embeddings.
+        epochs: passes over the embeddings; of a large folder fewer, see `training.heads.shuffle.passes`.
         class_weights: weigh classes by the inverse of their frequency, so that prevalence is not learnt as a symptom.
     """
 

@@ -106,7 +106,7 @@ def add_head(parser: argparse.ArgumentParser) -> None:
         ("--learning-rate", float, training.learning_rate, "of Adam, at the start"),
         ("--l2", float, training.l2, "weight decay"),
         ("--label-smoothing", float, training.label_smoothing, "share of each label given to all classes, in [0, 1)"),
-        ("--epochs", int, training.epochs, "passes over the embeddings"),
+        ("--epochs", int, training.epochs, "passes over the embeddings; fewer over more than 262,144 views"),
     )
     numbers = (
         ("--folds", RunConfig.folds, "of the cross-validation; a patient is in one of them"),

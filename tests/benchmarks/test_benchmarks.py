@@ -22,6 +22,8 @@ NAMES = (
     "dicom_batch",
     "full_disk_predict",
     "int8",
+    "head_fit",
+    "large_folder",
     "memory",
     "recipe",
     "matrix_product",
