@@ -11,7 +11,7 @@ from models.head import DenseHead, HeadConfig, build_head
 from models.system.mapped_array import mapped_array
 from training.backbone.event_log import write_losses
 from training.config import HeadTraining
-from training.heads.fit import FittedHead, Part, fit_head, fit_side_by_side
+from training.heads.fit import FittedHead, Part, fit_head, fit_side_by_side, plain_logits
 from training.heads.stack import Candidate, HeadStack
 
 SIZE = 12
@@ -133,6 +133,16 @@ def test_what_lies_in_a_file_is_learnt_as_what_lies_in_memory(tmp_path: Path) ->
     mapped[:] = embeddings.reshape(mapped.shape)
     assert not list(tmp_path.iterdir())  # nothing that a killed run could leave behind
     assert_same_head(fit((mapped, labels)), fit((embeddings, labels)))
+
+
+def test_half_precision_is_learnt_as_the_numbers_that_it_rounds_to() -> None:
+    embeddings, labels = examples(100, apart=1.0)
+    half = embeddings.astype(np.float16)
+    assert_same_head(fit((half, labels)), fit((half.astype(np.float32), labels)))  # type: ignore[arg-type]
+    head = fit((embeddings, labels)).head
+    judged = plain_logits(head, half, np.arange(100))  # type: ignore[arg-type]
+    np.testing.assert_array_equal(judged, head.logits(half[:, 0].astype(np.float32)))
+    assert plain_logits(head, half, np.arange(0)).shape == (0, 2)  # type: ignore[arg-type]
 
 
 def test_the_watched_loss_is_that_of_the_kept_head_and_decides_nothing() -> None:
