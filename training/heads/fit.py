@@ -116,9 +116,8 @@ def _rows(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
     rows = embeddings.reshape(len(embeddings), math.prod(embeddings.shape[1:]))
     if rows.dtype == np.float32 or not rows.size:
         return rows.astype(np.float32, copy=False)
-    return np.asarray(
-        cv2.add(rows, 0, dtype=cv2.CV_32F)
-    )  # NumPy takes seven times as long, more than all else of a step
+    # NumPy takes seven times as long, more than all else of a step.
+    return np.asarray(cv2.add(rows, 0, dtype=cv2.CV_32F))  # type: ignore[call-overload]  # the stubs know no scalar
 
 
 @dataclass(frozen=True, eq=False)
