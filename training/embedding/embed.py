@@ -17,6 +17,7 @@ from models.engines.engine import Engine
 from models.films.refusal import Refusal
 from models.system.ahead import ahead
 from models.system.mapped_array import mapped_array
+from models.system.precision import converted
 from training.config import AugmentationConfig
 from training.data.failed_films import FailedFilmsError
 from training.data.manifest import Entry
@@ -79,14 +80,14 @@ def embed(
     places = _places(entries, wanted, keys)
     missing = set(places)
     for key, embedding in cache.read(places):
-        found[places[key]] = embedding[: found.shape[2]]
+        found[places[key]] = converted(embedding[: found.shape[2]], found.dtype)
         missing.discard(key)
     with _ShardWriter(cache) as writer:
         for embeddings in (passing or partial(_pass_here, engine))(
             _left(films, keys, missing), keys, augmentation, seed
         ):
             for key, embedding in embeddings.items():
-                found[places[key]] = embedding[: found.shape[2]]
+                found[places[key]] = converted(embedding[: found.shape[2]], found.dtype)
             writer.add(embeddings)
             if progress is not None:
                 progress(writer.come, len(missing))

@@ -7,13 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 from threadpoolctl import threadpool_limits
 
 from models.head import DenseHead
+from models.system.precision import converted
 from training.config import HeadTraining
 from training.data.learnable import balanced_weights
 from training.heads.shuffle import passes, shuffled
@@ -114,10 +114,7 @@ def plain_logits(head: DenseHead, embeddings: NDArray[np.float32], films: NDArra
 def _rows(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
     """Embeddings `(n, d)` of some views, as they are computed with."""
     rows = embeddings.reshape(len(embeddings), math.prod(embeddings.shape[1:]))
-    if rows.dtype == np.float32 or not rows.size:
-        return rows.astype(np.float32, copy=False)
-    # NumPy takes seven times as long, more than all else of a step.
-    return np.asarray(cv2.add(rows, 0, dtype=cv2.CV_32F))  # type: ignore[call-overload]  # the stubs know no scalar
+    return np.asarray(converted(rows, np.float32), np.float32)
 
 
 @dataclass(frozen=True, eq=False)
