@@ -25,6 +25,7 @@ NAMES = (
     "head_fit",
     "large_folder",
     "memory",
+    "near_pairs",
     "recipe",
     "matrix_product",
     "quality",
