@@ -5,8 +5,8 @@
     python -m benchmarks.cluster --films 64 --kills 1 --times 1                               a try
 
 Ray's nodes are processes of their own here, each with one processor. A folder is judged by `predict` as on one machine, by one
-node and by two, by turns, each worker with one thread; then by two of which one is killed at a random moment. Counted are
-results that are missing, doubled, or different from those of one machine in any digit. Needs requirements-cluster.txt.
+node and by two, by turns, each worker with one thread; then by two of which one is killed at a random moment. Counted are results
+that are missing, doubled, or different from those of one machine in any digit. Needs requirements-cluster.txt.
 """
 
 import argparse
@@ -63,17 +63,14 @@ def measure(films: Path, options: argparse.Namespace, scratch: Path, console: Co
     for turn in range(options.times):
         seconds["plain"].append(_plain(films, scratch / "plain.csv"))
         for name, nodes in (("one worker", 1), ("two workers", 2)):
-            with _nodes(nodes) as (address, _):
-                run = _Run(films, address, scratch / f"{nodes}-{turn}").wait()
+            with _nodes(nodes) as cluster:
+                run = _Run(films, cluster.address, scratch / f"{nodes}-{turn}").wait()
             seconds[name].append(run.seconds)
         judging.append(run.seconds - run.begun)
         console.print({name: [round(one, 1) for one in row] for name, row in seconds.items()})
     middle = {name: statistics.median(row) for name, row in seconds.items()}
+    kills = _kills(films, scratch, options.kills, statistics.median(judging), console) if options.kills else []
     whole = (scratch / "plain.csv").read_bytes()
-    kills = [
-        _killed(films, scratch / f"kill-{number}", statistics.median(judging), whole, console)
-        for number in range(options.kills)
-    ]
     return {
         "films": options.films,
         "seconds": middle,
@@ -132,46 +129,66 @@ def _plain(films: Path, csv: Path) -> float:
     return time.perf_counter() - started
 
 
-def _killed(films: Path, place: Path, judging: float, whole: bytes, console: Console) -> dict[str, Any]:
-    """Judge on two nodes of which one is killed somewhere in the time that judging usually takes."""
-    after = random.uniform(0, 0.9) * judging  # noqa: S311 - no secret
-    with _nodes(2) as (address, kill):
-        run = _Run(films, address, place)
-        time.sleep(after)
-        running = run.process.poll() is None
-        kill()
-        run.wait()
-    ids, csv = _ids(place), (place / "results.csv").read_bytes()
-    found = {
-        "after": round(after, 1),  # seconds of judging
-        "of": round(run.seconds - run.begun, 1),
-        "running": running,
-        "lost": whole.count(b"\n") - 1 - len(set(ids)),
-        "doubled": len(ids) - len(set(ids)),
-        "same": csv == whole,
-    }
-    console.print(found)
+def _kills(films: Path, scratch: Path, times: int, judging: float, console: Console) -> list[dict[str, Any]]:
+    """Judge on two nodes of which one is killed somewhere in the time that judging usually takes, so many times."""
+    whole = (scratch / "plain.csv").read_bytes()
+    found = []
+    with _nodes(2) as cluster:
+        for number in range(times):
+            place, after = scratch / f"kill-{number}", random.uniform(0, 0.9) * judging  # noqa: S311 - no secret
+            run = _Run(films, cluster.address, place)
+            time.sleep(after)
+            running = run.process.poll() is None
+            cluster.kill()
+            found.append({"after": round(after, 1), "running": running, **_counted(run.wait(), place, whole)})
+            console.print(found[-1])
+            cluster.add()
     return found
 
 
-def _ids(place: Path) -> list[int]:
-    """Of the films whose results are on disk, each as often as it is there."""
+def _counted(run: _Run, place: Path, whole: bytes) -> dict[str, Any]:
+    """What is there of the films, against the results of one machine."""
     parts = (place / "parts").glob("[!.]*.parquet")
-    return [number for part in parts for number in pq.read_table(part, columns=["id"])["id"].to_pylist()]
+    ids = [number for part in parts for number in pq.read_table(part, columns=["id"])["id"].to_pylist()]
+    return {
+        "of": round(run.seconds - run.begun, 1),
+        "lost": whole.count(b"\n") - 1 - len(set(ids)),
+        "doubled": len(ids) - len(set(ids)),
+        "same": (place / "results.csv").read_bytes() == whole,
+    }
+
+
+class _Nodes:
+    """A head without processors, and nodes with one each."""
+
+    def __init__(self) -> None:
+        from ray.cluster_utils import Cluster
+
+        os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 - spelt so by Ray
+        head = {"num_cpus": 0, "object_store_memory": _MEMORY, "include_dashboard": False}
+        self._cluster = Cluster(True, head_node_args=head)
+        self._nodes: list[Any] = []
+        self.address = self._cluster.address
+
+    def add(self) -> None:
+        self._nodes.append(self._cluster.add_node(num_cpus=1, object_store_memory=_MEMORY))
+
+    def kill(self) -> None:
+        self._cluster.remove_node(self._nodes.pop(), allow_graceful=False)
+
+    def shutdown(self) -> None:
+        self._cluster.shutdown()
 
 
 @contextmanager
-def _nodes(count: int) -> Iterator[tuple[str, Any]]:
-    """A head without processors and so many nodes with one each; yields its address and what kills one of them."""
-    from ray.cluster_utils import Cluster
-
-    os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 - spelt so by Ray
-    cluster = Cluster(True, head_node_args={"num_cpus": 0, "object_store_memory": _MEMORY, "include_dashboard": False})
+def _nodes(count: int) -> Iterator[_Nodes]:
+    nodes = _Nodes()
     try:
-        nodes = [cluster.add_node(num_cpus=1, object_store_memory=_MEMORY) for _ in range(count)]
-        yield cluster.address, lambda: cluster.remove_node(nodes[-1], allow_graceful=False)
+        for _ in range(count):
+            nodes.add()
+        yield nodes
     finally:
-        cluster.shutdown()
+        nodes.shutdown()
 
 
 if __name__ == "__main__":
