@@ -1,8 +1,8 @@
 """A cluster on one machine: is it right, is it quick, and what if a machine dies?
 
-    python -m benchmarks.cluster --kills 0 --json benchmarks/results/cluster.json             speed: two idle cores
-    python -m benchmarks.cluster --films 256 --times 1 --json benchmarks/results/kills_of_nodes.json     nodes that are killed
-    python -m benchmarks.cluster --films 64 --kills 1 --times 1                               a try
+    python -m benchmarks.cluster --kills 0 --json benchmarks/results/cluster.json              two idle cores, ten minutes
+    python -m benchmarks.cluster --times 0 --films 256 --json benchmarks/results/node_kills.json  ten kills, five minutes
+    python -m benchmarks.cluster --films 64 --kills 1 --times 1                                   a try
 
 Ray's nodes are processes of their own here, each with one processor. A folder is judged by `predict` as on one machine, by one
 node and by two, by turns, each worker with one thread; then by two of which one is killed at a random moment. Counted are results
@@ -39,8 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.cluster", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--films", type=int, default=1024, metavar="N")
-    parser.add_argument("--times", type=int, default=3, metavar="N", help="each speed is measured so often")
+    parser.add_argument("--films", type=int, default=4096, metavar="N")
+    parser.add_argument("--times", type=int, default=2, metavar="N", help="each speed is measured so often")
     parser.add_argument("--kills", type=int, default=10, metavar="N", help="random moments at which a node is killed")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there")
     options = parser.parse_args(arguments)
@@ -57,27 +57,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def measure(films: Path, options: argparse.Namespace, scratch: Path, console: Console) -> dict[str, Any]:
-    """Films per second of one machine, one worker and two; and what became of the films where a node was killed."""
+    """What became of the films where a node was killed, and the seconds of one machine, one worker and two."""
+    _plain(films, scratch / "plain.csv")
+    kills = _kills(films, scratch, options.kills, console) if options.kills else []
+    speeds = _speeds(films, scratch, options.times, console) if options.times else {}
+    whole = (scratch / "plain.csv").read_bytes()
+    same = all(path.read_bytes() == whole for path in scratch.glob("*/results.csv"))
+    return {"films": options.films, **speeds, "same_csv": same, "kills": kills}
+
+
+def _speeds(films: Path, scratch: Path, times: int, console: Console) -> dict[str, Any]:
     seconds: dict[str, list[float]] = {"plain": [], "one worker": [], "two workers": []}
-    judging: list[float] = []
-    for turn in range(options.times):
+    for turn in range(times):
         seconds["plain"].append(_plain(films, scratch / "plain.csv"))
         for name, nodes in (("one worker", 1), ("two workers", 2)):
             with _nodes(nodes) as cluster:
                 run = _Run(films, cluster.address, scratch / f"{nodes}-{turn}").wait()
             seconds[name].append(run.seconds)
-        judging.append(run.seconds - run.begun)
         console.print({name: [round(one, 1) for one in row] for name, row in seconds.items()})
     middle = {name: statistics.median(row) for name, row in seconds.items()}
-    kills = _kills(films, scratch, options.kills, statistics.median(judging), console) if options.kills else []
-    whole = (scratch / "plain.csv").read_bytes()
     return {
-        "films": options.films,
         "seconds": middle,
         "two_workers_ratio": middle["one worker"] / middle["two workers"],
         "one_worker_share": middle["plain"] / middle["one worker"],
-        "same_csv": all(path.read_bytes() == whole for path in scratch.glob("*/results.csv")),
-        "kills": kills,
     }
 
 
@@ -129,11 +131,14 @@ def _plain(films: Path, csv: Path) -> float:
     return time.perf_counter() - started
 
 
-def _kills(films: Path, scratch: Path, times: int, judging: float, console: Console) -> list[dict[str, Any]]:
-    """Judge on two nodes of which one is killed somewhere in the time that judging usually takes, so many times."""
+def _kills(films: Path, scratch: Path, times: int, console: Console) -> list[dict[str, Any]]:
+    """Judge on two nodes of which one is killed somewhere in the time that judging takes undisturbed, so many times."""
     whole = (scratch / "plain.csv").read_bytes()
-    found = []
+    found: list[dict[str, Any]] = []
     with _nodes(2) as cluster:
+        undisturbed = _Run(films, cluster.address, scratch / "undisturbed").wait()
+        judging = undisturbed.seconds - undisturbed.begun
+        console.print(f"judging takes {judging:.1f} s after {undisturbed.begun:.1f} s")
         for number in range(times):
             place, after = scratch / f"kill-{number}", random.uniform(0, 0.9) * judging  # noqa: S311 - no secret
             run = _Run(films, cluster.address, place)
