@@ -23,8 +23,8 @@ def random(values: int) -> NDArray[np.uint8]:
 @pytest.mark.parametrize("values", [256, 4], ids=["far from each other", "two bits of each byte, near each other"])
 def test_what_is_found_is_what_counting_bit_by_bit_finds(values: int, most_bits: int) -> None:
     hashes = np.concatenate([random(values), copies(random(values), seed=1)])
-    bits = np.unpackbits(hashes, axis=1).astype(np.int64)
-    differing = bits @ (1 - bits.T) + (1 - bits) @ bits.T
+    bits = np.unpackbits(hashes, axis=1).astype(np.float32)
+    differing = (bits @ (1 - bits.T) + (1 - bits) @ bits.T).astype(int)
     expected = np.argwhere(np.triu(differing <= most_bits, 1))
     found, distances = near_pairs(hashes, most_bits=most_bits)
     assert len(expected)
