@@ -1,5 +1,6 @@
 """What a visitor does in the browser, and how what is seen is measured."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -91,3 +92,19 @@ def luminance(page: Page, selector: str, colour: str) -> float:
 def contrast(one: float, other: float) -> float:
     """The contrast ratio (WCAG 2.2) of two luminances."""
     return (max(one, other) + 0.05) / (min(one, other) + 0.05)
+
+
+def in_each_scheme(page: Page) -> Iterator[float]:
+    """The luminance of the page's background, once light and once dark."""
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        page.wait_for_function(BACKGROUND_IS, arg=scheme == "light")
+        settle(page)
+        yield luminance(page, '[data-testid="stApp"]', "backgroundColor")
+
+
+BACKGROUND_IS = """light => {
+  const colour = getComputedStyle(document.querySelector("[data-testid=stApp]")).backgroundColor;
+  const [red, green, blue] = colour.match(/[\\d.]+/g).map(Number);
+  return light === red + green + blue > 3 * 128;
+}"""

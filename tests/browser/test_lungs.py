@@ -8,7 +8,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from app.samples import sample_names
 from tests.browser.conftest import OpenPage
-from tests.browser.steps import contrast, luminance, sample, settle, sideways, tab_to, thumbnail, upload
+from tests.browser.steps import contrast, in_each_scheme, luminance, sample, settle, sideways, tab_to, thumbnail, upload
 from tests.conftest import Server
 
 WIDE = {"width": 1280, "height": 900}
@@ -42,24 +42,28 @@ def place(element: Locator) -> dict[str, float]:
     return dict(box)
 
 
+def cards(page: Page) -> Locator:
+    return page.locator('[class*="st-key-card_"]')
+
+
 def card(page: Page) -> Locator:
-    return page.locator('[class*="st-key-card_"]').first
+    return cards(page).first
 
 
-@pytest.mark.parametrize("window", [WIDE, TELEPHONE])
-def test_the_drop_zone_comes_first(open_page: OpenPage, window: dict[str, int]) -> None:
-    page = open_page(**window)
-    zone = page.get_by_test_id("stFileUploaderDropzone")
-    expect(zone).to_be_in_viewport(ratio=1)
-    first = thumbnail(page, sample_names()[0])
-    expect(first).to_be_visible()
-    assert place(zone)["y"] + place(zone)["height"] < place(first)["y"]
-    assert place(zone)["y"] + place(zone)["height"] < window["height"] / 2
-    above = page.locator("[data-testid=stCaptionContainer]").filter(visible=True).all()
-    lines = [one for one in above if place(one)["y"] < place(zone)["y"]]
-    assert len(lines) == 1
-    if window is WIDE:
-        assert place(lines[0].locator("p"))["height"] < 30, "the line above the drop zone is one line"
+def test_the_drop_zone_comes_first(open_page: OpenPage) -> None:
+    page = open_page()
+    zone, first = page.get_by_test_id("stFileUploaderDropzone"), thumbnail(page, sample_names()[0])
+    for window in (WIDE, TELEPHONE):
+        page.set_viewport_size(window)
+        expect(zone).to_be_in_viewport(ratio=1)
+        expect(first).to_be_visible()
+        assert place(zone)["y"] + place(zone)["height"] < place(first)["y"]
+        assert place(zone)["y"] + place(zone)["height"] < window["height"] / 2
+        above = page.locator("[data-testid=stCaptionContainer]").filter(visible=True).all()
+        lines = [one for one in above if place(one)["y"] < place(zone)["y"]]
+        assert len(lines) == 1
+        if window is WIDE:
+            assert place(lines[0].locator("p"))["height"] < 30, "the line above the drop zone is one line"
 
 
 def test_samples_are_pictures_that_are_judged_on_a_click(open_page: OpenPage) -> None:
@@ -94,62 +98,57 @@ def test_the_switch_shows_and_hides_what_was_judged(open_page: OpenPage, lungs_s
     assert place(card(page))["height"] == height, "the card has jumped"
 
 
-@pytest.mark.parametrize(
-    ("film", "offer", "told"),
-    [
-        ("turned", "Turn it back and judge it", "Turned back by 180° before it was judged"),
-        ("inverted", "Exchange black and white and judge it", "Black and white exchanged before it was judged"),
-    ],
-)
-@pytest.mark.parametrize("window", [WIDE, TELEPHONE])
-def test_a_film_with_a_finding_is_mended_and_judged_with_one_click(
-    open_page: OpenPage,
-    lungs_server: Server,
-    request: pytest.FixtureRequest,
-    film: str,
-    offer: str,
-    told: str,
-    window: dict[str, int],
+def test_films_with_a_finding_are_mended_and_judged_with_one_click_each(
+    open_page: OpenPage, lungs_server: Server, turned: Path, inverted: Path
 ) -> None:
-    file = request.getfixturevalue(film)
-    page = open_page(url=lungs_server.url, **window)
-    upload(page, file)
+    page = open_page(url=lungs_server.url, **WIDE)
+    upload(page, turned, inverted)
     settle(page)
-    expect(page.locator(".pl-refusal code")).to_have_text(film)
-    expect(page.get_by_role("img", name="The picture as it came, not judged")).to_be_visible()
-    expect(page.get_by_role("img", name="Preview of the film")).to_be_visible()
-    assert page.locator(".pl-verdict").count() == 0
-    assert sideways(page) == 0
+    for window in (WIDE, TELEPHONE):
+        page.set_viewport_size(window)
+        for number, code in enumerate(("turned", "inverted")):
+            expect(page.locator(".pl-refusal code").nth(number)).to_have_text(code)
+            expect(page.get_by_role("img", name="The picture as it came, not judged").nth(number)).to_be_visible()
+            expect(page.get_by_role("img", name="Preview of the film").nth(number)).to_be_visible()
+        assert page.locator(".pl-verdict").count() == 0
+        assert sideways(page) == 0
+    mend(page, "Exchange black and white and judge it", "Black and white exchanged before it was judged", left=1)
+    page.set_viewport_size(WIDE)
+    mend(page, "Turn it back and judge it", "Turned back by 180° before it was judged", left=0)
+    for file in (turned, inverted):
+        expect(page.get_by_role("heading", name=file.name, exact=True)).to_be_visible()
+
+
+def mend(page: Page, offer: str, told: str, *, left: int) -> None:
+    """Take an offer; one more film is judged, and so many findings are left."""
+    judged = page.locator(".pl-verdict").count()
     page.get_by_role("button", name=offer).click()
-    expect(page.locator(".pl-verdict")).to_be_visible()
+    expect(page.locator(".pl-verdict")).to_have_count(judged + 1)
     expect(page.get_by_text(told)).to_be_visible()
-    expect(page.locator(".pl-refusal")).to_have_count(0)
-    expect(page.get_by_role("heading", name=file.name, exact=True)).to_be_visible()
+    expect(page.locator(".pl-refusal")).to_have_count(left)
     settle(page)
     assert sideways(page) == 0
 
 
-@pytest.mark.parametrize("shape", [(1400, 1000), (1000, 1000), (900, 1300)])
 @pytest.mark.parametrize("bundle", ["shipped", "lungs"])
 def test_a_card_fits_one_screen(
-    open_page: OpenPage,
-    server: Server,
-    lungs_server: Server,
-    tmp_path: Path,
-    upright: Path,
-    shape: tuple[int, int],
-    bundle: str,
+    open_page: OpenPage, server: Server, lungs_server: Server, tmp_path: Path, upright: Path, bundle: str
 ) -> None:
-    file = tmp_path / "shaped.png"
-    Image.open(upright).convert("L").resize(shape).save(file)
+    shapes = ((1400, 1000), (1000, 1000), (900, 1300))
+    files = [tmp_path / f"{width}.png" for width, _ in shapes]
+    for file, shape in zip(files, shapes, strict=True):
+        Image.open(upright).convert("L").resize(shape).save(file)
     page = open_page(url=lungs_server.url if bundle == "lungs" else server.url, **WIDE)
-    upload(page, file)
+    upload(page, *files)
     settle(page)
     taken = place(page.locator(".st-key-navigation"))["height"] + place(page.locator(".pl-notice"))["height"]
-    assert place(card(page))["height"] <= WIDE["height"] - taken
-    picture = page.get_by_role("img", name="Chest radiograph")
-    assert place(picture)["width"] / place(picture)["height"] == pytest.approx(shape[0] / shape[1], rel=0.02)
-    assert place(picture)["height"] > 300
+    expect(cards(page)).to_have_count(len(files))
+    for number, (width, height) in enumerate(shapes):
+        one = cards(page).nth(number)
+        assert place(one)["height"] <= WIDE["height"] - taken
+        picture = one.get_by_role("img", name="Chest radiograph")
+        assert place(picture)["width"] / place(picture)["height"] == pytest.approx(width / height, rel=0.02)
+        assert place(picture)["height"] > 300
 
 
 def test_a_film_fills_the_screen_when_it_is_asked_to(open_page: OpenPage, lungs_server: Server, upright: Path) -> None:
@@ -164,16 +163,16 @@ def test_a_film_fills_the_screen_when_it_is_asked_to(open_page: OpenPage, lungs_
     assert small + 200 < place(picture)["height"] <= WIDE["height"]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_what_is_said_of_the_lungs_can_be_read_in_light_and_dark(
-    open_page: OpenPage, lungs_server: Server, turned: Path, scheme: str
+    open_page: OpenPage, lungs_server: Server, turned: Path
 ) -> None:
-    page = open_page(url=lungs_server.url, scheme=scheme)
+    page = open_page(url=lungs_server.url)
     upload(page, turned)
-    background = luminance(page, '[data-testid="stApp"]', "backgroundColor")
-    assert contrast(luminance(page, ".pl-refusal p", "color"), background) >= 7
     button = '[class*="st-key-mend_"] button'
-    assert contrast(luminance(page, button, "color"), luminance(page, button, "backgroundColor")) >= 7
+    for background in in_each_scheme(page):
+        assert contrast(luminance(page, ".pl-refusal p", "color"), background) >= 7
+        assert contrast(luminance(page, button, "color"), luminance(page, button, "backgroundColor")) >= 7
     page.locator(button).click()
     expect(page.locator(".pl-attention")).to_be_visible()
-    assert contrast(luminance(page, ".pl-attention", "color"), background) >= 7
+    for background in in_each_scheme(page):
+        assert contrast(luminance(page, ".pl-attention", "color"), background) >= 7
