@@ -111,5 +111,6 @@ def _fitted(network: Any, learnt: EvenViews, watched: EvenViews, callbacks: Sequ
         # XLA's convolutions take two to four times as long on processors.
         jit_compile=False,
     )
+    logits.optimizer.build(logits.trainable_variables)  # else the first step makes its variables, and is traced twice
     stopping = keras.callbacks.EarlyStopping(patience=1, restore_best_weights=True)
     return logits.fit(learnt, validation_data=watched, epochs=_EPOCHS, callbacks=[stopping, *callbacks], verbose=0)

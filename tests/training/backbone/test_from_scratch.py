@@ -24,7 +24,7 @@ from training.data.manifest import read_manifest
 from training.embedding.views import Film
 
 SIZE = 16
-SCRATCH = ("--from-scratch", "--backbone", "auto", "--batch-size", 8, "--scratch-epochs", 2)
+SCRATCH = ("--from-scratch", "--backbone", "auto", "--batch-size", 8, "--scratch-epochs", 1, "--warm-up", 0)
 
 
 @pytest.fixture(scope="module")
