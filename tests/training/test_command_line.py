@@ -1,51 +1,67 @@
 """What the command does and refuses without TensorFlow, and what it teaches."""
 
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from models.bundle import BUNDLES_VARIABLE
-from tests.training.conftest import Workshop
+from tests.training.conftest import Ran, Workshop
 from tests.training.films import write_film, write_published
 
 ROOT = Path(__file__).parents[2]
 LOADED_TENSORFLOW = 77
 
-COMMAND = f"""
-import sys
+COMMANDS = f"""
+import json, os, sys
 from training.__main__ import main
+
+for line in sys.stdin:
+    folder, arguments, environment = json.loads(line)
+    if not (child := os.fork()):
+        break
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+else:
+    sys.exit()
+
+os.chdir(folder)
+os.environ.update(environment)
+for number, name in ((1, "out"), (2, "err")):
+    os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
 try:
-    status = main(sys.argv[1:])
+    status = main(arguments)
 except SystemExit as error:
     status = error.code
 sys.exit({LOADED_TENSORFLOW} if "tensorflow" in sys.modules or "keras" in sys.modules else status)
 """
+"""Takes a command a line, and forks for it: each has a process of its own, and what all import is imported once."""
+
+Command = Callable[..., Ran]
 
 
-def command(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """`python -m training …` in a process of its own, in `folder`; its status is 77 if it loaded TensorFlow."""
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
-        BUNDLES_VARIABLE: str(folder / "bundles"),
-        "KERAS_HOME": str(folder / "keras"),
-        "COLUMNS": "200",
-    }
+@pytest.fixture(scope="module")
+def command() -> Iterator[Command]:
+    """`python -m training …` in a process of its own, in a folder; its status is 77 if it loaded TensorFlow."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
     # A proxy where nobody listens: whatever the machine, there is no network.
     environment |= dict.fromkeys(("https_proxy", "http_proxy", "HTTPS_PROXY", "HTTP_PROXY"), "http://127.0.0.1:9")
     environment |= {"no_proxy": "", "NO_PROXY": ""}
-    return subprocess.run(
-        [sys.executable, "-c", COMMAND, *map(str, arguments)],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", COMMANDS], env=environment, **pipes) as forking:
+
+        def run(folder: Path, *arguments: object) -> Ran:
+            places = {BUNDLES_VARIABLE: str(folder / "bundles"), "KERAS_HOME": str(folder / "keras")}
+            forking.stdin.write(json.dumps([str(folder), list(map(str, arguments)), places]) + "\n")
+            forking.stdin.flush()
+            status = int(forking.stdout.readline())
+            out, err = (folder / name for name in ("out", "err"))
+            return Ran(status, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8"))
+
+        yield run
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +97,7 @@ FOLDERS = {
 
 
 @pytest.mark.parametrize("what", FOLDERS)
-def test_a_folder_that_is_no_data_set_is_refused_at_once(tmp_path: Path, what: str) -> None:
+def test_a_folder_that_is_no_data_set_is_refused_at_once(command: Command, tmp_path: Path, what: str) -> None:
     make, code = FOLDERS[what]
     (tmp_path / "data").mkdir()
     done = command(tmp_path, "train", make(tmp_path / "data"), "--name", "new", "--field", "film")
@@ -105,43 +121,43 @@ OPTIONS = {
 
 
 @pytest.mark.parametrize("what", OPTIONS)
-def test_a_wrong_option_is_refused_at_once(tmp_path: Path, good: Path, what: str) -> None:
+def test_a_wrong_option_is_refused_at_once(command: Command, tmp_path: Path, good: Path, what: str) -> None:
     options, words = OPTIONS[what]
     done = command(tmp_path, "train", good, "--name", "new", *options)
     assert_refused(done, "error")
-    assert words in done.stderr
+    assert words in done.err
 
 
-def test_a_table_of_patients_that_does_not_fit_is_refused(tmp_path: Path, good: Path) -> None:
+def test_a_table_of_patients_that_does_not_fit_is_refused(command: Command, tmp_path: Path, good: Path) -> None:
     (tmp_path / "patients.csv").write_text("file,patient\nNORMAL/nowhere.png,7\n")
     done = command(tmp_path, "train", good, "--name", "new", "--patients", "patients.csv")
     assert_refused(done, "error [patients_csv]: ")
-    assert "NORMAL/nowhere.png" in done.stderr
+    assert "NORMAL/nowhere.png" in done.err
 
 
-def test_a_name_that_is_taken_is_refused_before_the_folder_is_read(tmp_path: Path) -> None:
+def test_a_name_that_is_taken_is_refused_before_the_folder_is_read(command: Command, tmp_path: Path) -> None:
     (tmp_path / "bundles/taken").mkdir(parents=True)
     done = command(tmp_path, "train", tmp_path / "nowhere", "--name", "taken")
     assert_refused(done, "error: A bundle named 'taken' is there already")
-    assert "--overwrite" in done.stderr
+    assert "--overwrite" in done.err
 
 
-def test_what_argparse_refuses_has_status_2(tmp_path: Path) -> None:
-    assert command(tmp_path, "train", "somewhere").returncode == 2
-    assert command(tmp_path).returncode == 2
+def test_what_argparse_refuses_has_status_2(command: Command, tmp_path: Path) -> None:
+    assert command(tmp_path, "train", "somewhere").status == 2
+    assert command(tmp_path).status == 2
 
 
-def test_a_bundle_that_is_not_there_cannot_be_judged(tmp_path: Path, good: Path) -> None:
+def test_a_bundle_that_is_not_there_cannot_be_judged(command: Command, tmp_path: Path, good: Path) -> None:
     done = command(tmp_path, "evaluate", "nobody", good, "--out", tmp_path / "out")
     assert_refused(done, "error: There is no bundle named 'nobody'")
 
 
-def assert_refused(done: subprocess.CompletedProcess[str], start: str) -> None:
+def assert_refused(done: Ran, start: str) -> None:
     """Status 2, one sentence for a person, and TensorFlow not loaded (its status would be 77)."""
-    assert done.returncode == 2, done.stderr
-    assert done.stderr.startswith(start)
-    assert "Traceback" not in done.stderr
-    assert done.stderr.rstrip().endswith((".", "'", ")", "}")) or "Received" in done.stderr
+    assert done.status == 2, done.err
+    assert done.err.startswith(start)
+    assert "Traceback" not in done.err
+    assert done.err.rstrip().endswith((".", "'", ")", "}")) or "Received" in done.err
 
 
 @pytest.mark.parametrize(
@@ -159,35 +175,35 @@ def assert_refused(done: subprocess.CompletedProcess[str], start: str) -> None:
     ],
     ids=lambda value: value[0] if value else "all",
 )
-def test_help_teaches_and_is_quick(tmp_path: Path, arguments: list[str], taught: list[str]) -> None:
+def test_help_teaches_and_is_quick(command: Command, tmp_path: Path, arguments: list[str], taught: list[str]) -> None:
     done = command(tmp_path, *arguments, "--help")
-    assert done.returncode == 0
-    assert [words for words in taught if words not in done.stdout] == []
-    assert "default: None" not in done.stdout
-    assert "==SUPPRESS==" not in done.stdout
+    assert done.status == 0
+    assert [words for words in taught if words not in done.out] == []
+    assert "default: None" not in done.out
+    assert "==SUPPRESS==" not in done.out
 
 
-def test_without_a_network_the_weights_are_explained(tmp_path: Path) -> None:
+def test_without_a_network_the_weights_are_explained(command: Command, tmp_path: Path) -> None:
     done = command(tmp_path, "weights", "resnet50", "--to", tmp_path / "carry")
-    assert done.returncode == 2
+    assert done.status == 2
     for words in (
         "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
         "4d473c1dd8becc155b73f8504c6f6626",
         "https://",
     ):
-        assert words in done.stderr
-    assert "--backbone efficientnet_lite0" in done.stderr
-    assert "Traceback" not in done.stderr
+        assert words in done.err
+    assert "--backbone efficientnet_lite0" in done.err
+    assert "Traceback" not in done.err
     assert list((tmp_path / "carry").glob("*")) == []
 
 
-def test_vendored_weights_need_no_fetching(tmp_path: Path) -> None:
+def test_vendored_weights_need_no_fetching(command: Command, tmp_path: Path) -> None:
     done = command(tmp_path, "weights", "efficientnet_lite0")
-    assert done.returncode == 2
-    assert "nothing to fetch" in done.stderr
+    assert done.status == 2
+    assert "nothing to fetch" in done.err
 
 
-def test_a_head_is_fitted_without_tensorflow(tmp_path: Path, good: Path) -> None:
+def test_a_head_is_fitted_without_tensorflow(command: Command, tmp_path: Path, good: Path) -> None:
     done = command(
         tmp_path,
         "train",
@@ -203,7 +219,7 @@ def test_a_head_is_fitted_without_tensorflow(tmp_path: Path, good: Path) -> None
         "--engine",
         "openvino",
     )
-    assert done.returncode == 0, done.stderr
+    assert done.status == 0, done.err
     assert (tmp_path / "bundles/new/MODEL_CARD.md").is_file()
 
 
