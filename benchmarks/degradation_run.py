@@ -62,9 +62,9 @@ class Trainer:
         fresh = cifar_resnet(depth, input_shape=shape, classes=classes, shortcut=shortcut, entry_stride=stride)
         key = (depth, shortcut, shape, classes, steps)
         if key not in self._compiled:
-            optimizer = keras.optimizers.SGD(_rate(steps), momentum=0.9, weight_decay=1e-4)
+            optimizer = keras.optimizers.SGD(0.1, momentum=0.9, weight_decay=1e-4)
             optimizer.build(fresh.trainable_variables)
-            self._compiled[key] = (fresh, optimizer, _training_step(fresh, optimizer))
+            self._compiled[key] = (fresh, optimizer, _training_step(fresh, optimizer, _rate(steps)))
         network, optimizer, step = self._compiled[key]
         network.set_weights(fresh.get_weights())
         for variable in optimizer.variables:
@@ -94,7 +94,7 @@ def _rate(steps: int) -> Any:
     return WarmUp(keras.optimizers.schedules.PiecewiseConstantDecay(falls, [0.1, 0.01, 0.001]), steps // 4)
 
 
-def _training_step(network: Any, optimizer: Any) -> Any:
+def _training_step(network: Any, optimizer: Any, rate: Any) -> Any:
     # Not XLA: its convolutions take two to four times as long on processors.
     @tf.function
     def step(pixels: Any, labels: Any) -> tuple[Any, Any]:
@@ -102,6 +102,8 @@ def _training_step(network: Any, optimizer: Any) -> Any:
             probability = network(pixels, training=True)
             loss = _loss(labels, probability)
         gradients = tape.gradient(loss, network.trainable_variables)
+        # Once here; a schedule of the optimiser's would be traced again for the weight decay of each variable.
+        optimizer.learning_rate.assign(rate(optimizer.iterations))
         optimizer.apply_gradients(zip(gradients, network.trainable_variables, strict=True))
         wrong = tf.argmax(probability, 1) != labels
         return loss, tf.reduce_mean(tf.cast(wrong, tf.float32))

@@ -25,8 +25,10 @@ def film(seed: int, opacity: float = 0.0) -> NDArray[np.uint8]:
 
 def _tissue(dice: np.random.Generator, y: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
     """Soft waves in all directions: no two films are alike, as no two patients are."""
-    waves = dice.uniform((-9, -9, 0), (9, 9, 1), (30, 3))
-    return np.sum([2.5 * np.sin(2 * np.pi * (a * y + b * x + c)) for a, b, c in waves], axis=0)
+    down, across, phase = 2 * np.pi * dice.uniform((-9, -9, 0), (9, 9, 1), (30, 3)).T
+    rows, columns = np.outer(y[:, 0], down) + phase, np.outer(across, x[0])
+    halves = np.hstack([np.sin(rows), np.cos(rows)]), np.vstack([np.cos(columns), np.sin(columns)])
+    return 2.5 * np.einsum("ij,jk->ik", *halves)  # the sum of sin(row + column)
 
 
 def _blob(x: NDArray[np.float64], y: NDArray[np.float64], width: float, height: float) -> NDArray[np.float64]:

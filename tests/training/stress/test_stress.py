@@ -163,7 +163,8 @@ def test_planted_shortcuts_are_found_and_others_not(
     )
     calibration = replace(Calibration.identity(2), prevalence=0.5)
     spec = replace(bundle.spec, calibration=calibration, operating_points=points)
-    entries = [replace(read_manifest(trained.data).entries[0], patient=str(number)) for number in range(24)]
+    entry = read_manifest(trained.data).entries[0]
+    entries = [replace(entry, patient=str(number)) for number in range(24)]
     sample = Sample(films[40:], entries, np.arange(24), truth[40:])
     shown = {name: show for name, show in pictures(0).items() if not set(name.split()) & set(CORRUPTIONS)}
     judges = Judges([head], np.zeros(24, dtype=np.int64))
