@@ -39,6 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if worker and hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
+    gc.disable()  # until all is imported, nothing is garbage
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -53,6 +54,7 @@ def pytest_collection_finish() -> None:
     Streamlit asks for that after every run of a page where Keras is loaded, and Python itself while networks are converted.
     """
     gc.freeze()
+    gc.enable()
     gc.set_threshold(10_000)
 
 
