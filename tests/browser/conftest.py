@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache, partial
 from urllib.parse import urlsplit
 
@@ -71,6 +72,20 @@ def open_window(browser: Browser, scheme: str, locale: str) -> BrowserContext:
 
 @pytest.fixture
 def open_page(browser: Browser, windows: OpenWindow, server: Server) -> Iterator[OpenPage]:
+    """See `watched_pages`."""
+    with watched_pages(browser, windows, server) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def open_shared_page(browser: Browser, windows: OpenWindow, server: Server) -> Iterator[OpenPage]:
+    """See `watched_pages`; what is opened stays open for all tests of a file, and is asked about at the last one's end."""
+    with watched_pages(browser, windows, server) as start:
+        yield start
+
+
+@contextmanager
+def watched_pages(browser: Browser, windows: OpenWindow, server: Server) -> Iterator[OpenPage]:
     """Open the Screen page, a session of its own, in a shared window, or `alone` in one that knows of nothing before.
 
     At the end, no console error and no foreign request is tolerated.

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Error, Locator, Page, expect
+from playwright.sync_api import Error, Locator, Page, ViewportSize, expect
 
 from app.samples import FOLDER, sample_label, sample_names
 
@@ -77,8 +77,18 @@ def apart(above: Locator, below: Locator) -> float:
 
 def sideways(page: Page) -> int:
     """Pixels by which the page is wider than the window."""
-    wide = '[document.documentElement, document.querySelector("[data-testid=stMain]")]'
-    return int(page.evaluate(f"Math.max(...{wide}.map(e => e.scrollWidth - e.clientWidth))"))
+    return int(page.evaluate(SIDEWAYS))
+
+
+SIDEWAYS = """() => Math.max(...[document.documentElement, document.querySelector("[data-testid=stMain]")].map(
+  element => element.scrollWidth - element.clientWidth
+))"""
+
+
+def resize(page: Page, window: ViewportSize) -> None:
+    """Give the window another size, and wait until the page fits into it: tables are drawn again a moment later."""
+    page.set_viewport_size(window)
+    page.wait_for_function(f"() => ({SIDEWAYS})() <= 0", timeout=10_000)
 
 
 def luminance(page: Page, selector: str, colour: str) -> float:

@@ -8,18 +8,38 @@ from playwright.sync_api import Locator, Page, expect
 
 from app.samples import sample_names
 from tests.browser.conftest import OpenPage
-from tests.browser.steps import contrast, in_each_scheme, luminance, sample, settle, sideways, tab_to, thumbnail, upload
+from tests.browser.steps import (
+    contrast,
+    in_each_scheme,
+    luminance,
+    resize,
+    sample,
+    settle,
+    sideways,
+    tab_to,
+    thumbnail,
+    upload,
+)
 from tests.conftest import Server
 
 WIDE = {"width": 1280, "height": 900}
 TELEPHONE = {"width": 390, "height": 844}
 
 
-@pytest.fixture
-def upright(tmp_path: Path) -> Path:
-    file = tmp_path / "upright.jpeg"
+@pytest.fixture(scope="module")
+def upright(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("films") / "upright.jpeg"
     file.write_bytes(sample("normal", ".jpeg").read_bytes())
     return file
+
+
+@pytest.fixture(scope="module")
+def shown(open_shared_page: OpenPage, lungs_server: Server, upright: Path) -> Page:
+    """The upright film, judged by its lungs."""
+    page = open_shared_page(url=lungs_server.url, **WIDE)
+    upload(page, upright)
+    settle(page)
+    return page
 
 
 @pytest.fixture
@@ -50,11 +70,11 @@ def card(page: Page) -> Locator:
     return cards(page).first
 
 
-def test_the_drop_zone_comes_first(open_page: OpenPage) -> None:
+def test_the_drop_zone_comes_first_and_samples_are_pictures_that_are_judged_on_a_click(open_page: OpenPage) -> None:
     page = open_page()
     zone, first = page.get_by_test_id("stFileUploaderDropzone"), thumbnail(page, sample_names()[0])
     for window in (WIDE, TELEPHONE):
-        page.set_viewport_size(window)
+        resize(page, window)
         expect(zone).to_be_in_viewport(ratio=1)
         expect(first).to_be_visible()
         assert place(zone)["y"] + place(zone)["height"] < place(first)["y"]
@@ -65,9 +85,7 @@ def test_the_drop_zone_comes_first(open_page: OpenPage) -> None:
         if window is WIDE:
             assert place(lines[0].locator("p"))["height"] < 30, "the line above the drop zone is one line"
 
-
-def test_samples_are_pictures_that_are_judged_on_a_click(open_page: OpenPage) -> None:
-    page = open_page()
+    resize(page, WIDE)
     name = sample("pneumonia", ".jpeg").name
     button = thumbnail(page, name)
     picture = button.locator("img")
@@ -79,10 +97,8 @@ def test_samples_are_pictures_that_are_judged_on_a_click(open_page: OpenPage) ->
     expect(page.locator(".pl-verdict")).to_be_visible()
 
 
-def test_the_switch_shows_and_hides_what_was_judged(open_page: OpenPage, lungs_server: Server, upright: Path) -> None:
-    page = open_page(url=lungs_server.url)
-    upload(page, upright)
-    settle(page)
+def test_the_switch_shows_and_hides_what_was_judged(shown: Page) -> None:
+    page = shown
     expect(page.get_by_text("What the model was shown")).to_be_visible()
     expect(page.locator(".pl-attention")).to_contain_text("% of the attention lies within the lungs")
     outlined = page.get_by_role("img", name="and the box of what was judged")
@@ -105,7 +121,7 @@ def test_films_with_a_finding_are_mended_and_judged_with_one_click_each(
     upload(page, turned, inverted)
     settle(page)
     for window in (WIDE, TELEPHONE):
-        page.set_viewport_size(window)
+        resize(page, window)
         for number, code in enumerate(("turned", "inverted")):
             expect(page.locator(".pl-refusal code").nth(number)).to_have_text(code)
             expect(page.get_by_role("img", name="The picture as it came, not judged").nth(number)).to_be_visible()
@@ -113,7 +129,7 @@ def test_films_with_a_finding_are_mended_and_judged_with_one_click_each(
         assert page.locator(".pl-verdict").count() == 0
         assert sideways(page) == 0
     mend(page, "Exchange black and white and judge it", "Black and white exchanged before it was judged", left=1)
-    page.set_viewport_size(WIDE)
+    resize(page, WIDE)
     mend(page, "Turn it back and judge it", "Turned back by 180° before it was judged", left=0)
     for file in (turned, inverted):
         expect(page.get_by_role("heading", name=file.name, exact=True)).to_be_visible()
@@ -151,16 +167,16 @@ def test_a_card_fits_one_screen(
         assert place(picture)["height"] > 300
 
 
-def test_a_film_fills_the_screen_when_it_is_asked_to(open_page: OpenPage, lungs_server: Server, upright: Path) -> None:
-    page = open_page(url=lungs_server.url, **WIDE)
-    upload(page, upright)
-    settle(page)
+def test_a_film_fills_the_screen_when_it_is_asked_to(shown: Page) -> None:
+    page = shown
     picture = page.get_by_role("img", name="Chest radiograph")
     small = place(picture)["height"]
     picture.hover()
     card(page).get_by_role("button", name="Fullscreen").first.click()
     expect(page.get_by_role("button", name="Close fullscreen")).to_be_visible()
     assert small + 200 < place(picture)["height"] <= WIDE["height"]
+    page.get_by_role("button", name="Close fullscreen").click()
+    expect(page.get_by_role("button", name="Close fullscreen")).to_have_count(0)
 
 
 def test_what_is_said_of_the_lungs_can_be_read_in_light_and_dark(

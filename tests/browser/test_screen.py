@@ -17,6 +17,7 @@ from tests.browser.steps import (
     contrast,
     in_each_scheme,
     luminance,
+    resize,
     sample,
     settle,
     sideways,
@@ -30,14 +31,32 @@ SCREENSHOT_VARIABLE = "PNEUMOLENS_SCREENSHOT"  # set, this run takes the screens
 HOSTILE = "=1+1 <img src=x onerror=document.title=1>.jpeg"
 
 
-@pytest.fixture
-def films(tmp_path: Path) -> list[Path]:
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """A JPEG, a DICOM without a suffix, and a text file."""
-    jpeg, dicom, text = tmp_path / "film.jpeg", tmp_path / "IM000001", tmp_path / "notes.txt"
+    folder = tmp_path_factory.mktemp("films")
+    jpeg, dicom, text = folder / "film.jpeg", folder / "IM000001", folder / "notes.txt"
     jpeg.write_bytes(sample("pneumonia", ".jpeg").read_bytes())
     dicom.write_bytes(sample("", ".dcm").read_bytes())
     text.write_text("These are notes.\n", encoding="utf-8")
     return [jpeg, dicom, text]
+
+
+@pytest.fixture(scope="module")
+def visited(open_shared_page: OpenPage, films: list[Path]) -> Page:
+    page = open_shared_page()
+    upload(page, *films)
+    return page
+
+
+@pytest.fixture
+def shown(visited: Page) -> Page:
+    """The films, judged, in a wide window, whatever the tests before did there."""
+    resize(visited, {"width": 1280, "height": 900})
+    visited.get_by_role("link", name="Screen", exact=True).click()
+    expect(visited.locator(".pl-verdict")).to_have_count(2)
+    settle(visited)
+    return visited
 
 
 def download(page: Page, to: Path) -> list[dict[str, str]]:
@@ -49,18 +68,26 @@ def download(page: Page, to: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-def test_films_of_three_kinds_and_their_csv(open_page: OpenPage, films: list[Path], tmp_path: Path) -> None:
-    page = open_page()
-    upload(page, *films)
-    expect(page.locator(".pl-verdict")).to_have_count(2)
+def test_films_of_three_kinds_and_their_csv(shown: Page, films: list[Path], tmp_path: Path) -> None:
+    page = shown
     expect(page.get_by_text("Reaches rule-in: PNEUMONIA").first).to_be_visible()
     expect(page.get_by_text("DICOM", exact=True)).to_be_visible()
     expect(page.get_by_text("This is not an image that can be read here.")).to_be_visible()
     expect(page.locator(".pl-refusal code")).to_have_text("not_an_image")
 
     rows = download(page, tmp_path / "page.csv")
-    command = [sys.executable, "-m", "models", "predict", *(film.name for film in films), "--csv", "command.csv"]
-    told = subprocess.run(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True)
+    command = [
+        sys.executable,
+        "-m",
+        "models",
+        "predict",
+        *(film.name for film in films),
+        "--csv",
+        str(tmp_path / "command.csv"),
+    ]
+    told = subprocess.run(
+        command, cwd=films[0].parent, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True
+    )
     assert told.returncode == 3
     with (tmp_path / "command.csv").open(encoding="utf-8", newline="") as stream:
         expected = list(csv.DictReader(stream))
@@ -73,11 +100,9 @@ def test_films_of_three_kinds_and_their_csv(open_page: OpenPage, films: list[Pat
                 assert row[column] == same[column]
 
 
-def test_the_slider_changes_the_picture_alone(open_page: OpenPage, films: list[Path]) -> None:
-    page = open_page()
-    upload(page, *films[:2])
+def test_the_slider_changes_the_picture_alone(shown: Page, films: list[Path]) -> None:
+    page = shown
     expect(page.get_by_role("img", name="Chest radiograph")).to_have_count(2)
-    settle(page)
     picture = page.get_by_role("img", name="Chest radiograph").first
     below = page.get_by_role("heading", name=films[1].name, exact=True)
     reading = page.locator(".pl-probability").first.inner_text()
@@ -139,10 +164,9 @@ def test_the_keyboard_is_enough(open_page: OpenPage) -> None:
     expect(page.get_by_role("heading", name="About PneumoLens")).to_be_visible()
 
 
-def test_a_telephone_shows_everything_without_scrolling_sideways(open_page: OpenPage, films: list[Path]) -> None:
-    page = open_page(width=390, height=800)
-    upload(page, *films)
-    settle(page)
+def test_a_telephone_shows_everything_without_scrolling_sideways(shown: Page) -> None:
+    page = shown
+    resize(page, {"width": 390, "height": 800})
     assert sideways(page) == 0
     page.locator(".pl-facts").last.scroll_into_view_if_needed()
     expect(page.get_by_text(NOTICE)).to_be_in_viewport(ratio=1)
@@ -159,8 +183,8 @@ def test_a_telephone_shows_everything_without_scrolling_sideways(open_page: Open
         expect(page.get_by_text(NOTICE)).to_be_in_viewport(ratio=1)
 
 
-def test_the_other_pages_keep_the_notice_in_sight(open_page: OpenPage) -> None:
-    page = open_page()
+def test_the_other_pages_keep_the_notice_in_sight(shown: Page) -> None:
+    page = shown
     page.get_by_role("link", name="Model").click()
     expect(page.get_by_role("heading", name="Operating points")).to_be_visible()
     expect(page.get_by_role("img", name="Plot of the training run").first).to_be_visible()
@@ -173,10 +197,8 @@ def test_the_other_pages_keep_the_notice_in_sight(open_page: OpenPage) -> None:
     expect(page.get_by_text(NOTICE)).to_be_in_viewport(ratio=1)
 
 
-def test_text_stands_out_in_light_and_dark(open_page: OpenPage) -> None:
-    page = open_page()
-    thumbnail(page, sample("pneumonia", ".jpeg").name).click()
-    expect(page.locator(".pl-verdict")).to_be_visible()
+def test_text_stands_out_in_light_and_dark(shown: Page) -> None:
+    page = shown
     backgrounds = []
     for background in in_each_scheme(page):
         for selector in (".pl-verdict", ".pl-probability", "h1", ".pl-facts dd"):
