@@ -1,7 +1,10 @@
 """The degradation experiment measures what it says, and a run that is there is not made again."""
 
 import gzip
+import io
 import json
+from contextlib import redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -51,34 +54,51 @@ def test_halving_takes_means_of_four() -> None:
     assert halve(pixels)[0, :, :, 0].tolist() == [[2.5, 4.5], [10.5, 12.5]]
 
 
-def test_runs_are_made_once_and_told_in_a_table(
-    fashion: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COLUMNS", "150")
-    command = ["--data", f"fashion={fashion}", "--out", str(tmp_path), "--depths", "8", "--seeds", "1"]
-    assert main([*command, "--steps", "12", "--pictures", "256"]) == 0
-    files = sorted(tmp_path.glob("fashion-*.json"))
-    runs = [json.loads(path.read_text()) for path in files]
-    assert [(run["kind"], len(run["error"]), run["side"]) for run in runs] == [("plain", 12, 8), ("residual", 12, 8)]
+@dataclass(frozen=True)
+class Quick:
+    """A quick run: its command, its folder, and what was printed."""
+
+    command: list[str]
+    out: Path
+    printed: str
+
+    @property
+    def runs(self) -> list[Path]:
+        return sorted((self.out / "quick").glob("fashion-*.json"))
+
+
+@pytest.fixture(scope="module")
+def quick(fashion: Path, tmp_path_factory: pytest.TempPathFactory) -> Quick:
+    out, printed = tmp_path_factory.mktemp("runs"), io.StringIO()
+    command = ["--data", f"fashion={fashion}", "--out", str(out), "--quick", "--json", str(out / "table.json")]
+    with pytest.MonkeyPatch.context() as environment, redirect_stdout(printed):
+        environment.setenv("COLUMNS", "150")
+        assert main([*command, "--pictures", "256"]) == 0
+    return Quick([*command, "--pictures", "256"], out, printed.getvalue())
+
+
+def test_runs_are_made_once_and_told_in_a_table(quick: Quick) -> None:
+    runs = [json.loads(path.read_text()) for path in quick.runs]
+    assert sorted((run["kind"], run["depth"], len(run["error"]), run["side"]) for run in runs) == [
+        ("plain", 8, 24, 8), ("plain", 14, 24, 8), ("residual", 8, 24, 8), ("residual", 14, 24, 8)
+    ]  # fmt: skip
     for run in runs:
-        assert len(run["responses"]) == len(run["gradient_norms"]["end"]) == 7, "8 layers, less the dense one"
+        assert len(run["responses"]) == len(run["gradient_norms"]["end"]) == run["depth"] - 1, "all but the dense one"
         assert run["error"][-1] < run["error"][0]
-        assert f"{100 * run['training_error']:.2f}" in capsys.readouterr().out or run["kind"] == "residual"
+        assert f"{100 * run['training_error']:.2f}" in quick.printed
     for figure in ("errors", "gradients_start", "gradients_end", "responses"):
-        assert (tmp_path / f"{figure}.png").read_bytes().startswith(b"\x89PNG")
-    written = [path.stat().st_mtime_ns for path in files]
-    assert main([*command, "--steps", "12", "--pictures", "256"]) == 0
-    assert [path.stat().st_mtime_ns for path in files] == written
+        assert (quick.out / f"quick/{figure}.png").read_bytes().startswith(b"\x89PNG")
+    written = [path.stat().st_mtime_ns for path in quick.runs]
+    assert main(quick.command) == 0
+    assert [path.stat().st_mtime_ns for path in quick.runs] == written
 
 
-def test_a_quick_run_is_kept_apart_and_its_table_goes_where_it_is_wanted(fashion: Path, tmp_path: Path) -> None:
-    table = tmp_path / "table.json"
-    assert main(["--data", f"fashion={fashion}", "--out", str(tmp_path), "--quick", "--json", str(table)]) == 0
-    rows = json.loads(table.read_text())
+def test_a_quick_run_is_kept_apart_and_its_table_goes_where_it_is_wanted(quick: Quick) -> None:
+    rows = json.loads((quick.out / "table.json").read_text())
     assert [(row["kind"], row["depth"], len(row["training_error"])) for row in rows] == [
         ("plain", 8, 1), ("plain", 14, 1), ("residual", 8, 1), ("residual", 14, 1)
     ]  # fmt: skip
-    assert not list(tmp_path.glob("fashion-*.json"))
+    assert not list(quick.out.glob("fashion-*.json"))
 
 
 def test_what_is_measured_leaves_the_network_as_it_was() -> None:
