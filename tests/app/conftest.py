@@ -3,10 +3,12 @@
 import io
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
 from PIL import Image
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from app.samples import read_sample, sample_names
@@ -27,6 +29,14 @@ MAIN = Path(__file__).parents[2] / "app/main.py"
 def predictor() -> Predictor:
     """The shipped bundle, loaded."""
     return Predictor.load()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _packages_are_searched_once() -> Iterator[None]:
+    """Each AppTest looks through all installed packages for components of Streamlit's; they stay what they are."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests))
+        yield
 
 
 @pytest.fixture(autouse=True)
