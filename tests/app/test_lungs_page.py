@@ -28,7 +28,7 @@ EXCHANGE = "Exchange black and white and judge it"
 
 def png(pixels: NDArray[np.uint8]) -> bytes:
     stream = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(stream, "PNG")
+    Image.fromarray(np.ascontiguousarray(pixels)).save(stream, "PNG", compress_level=1)
     return stream.getvalue()
 
 

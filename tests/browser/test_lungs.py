@@ -45,14 +45,14 @@ def shown(open_shared_page: OpenPage, lungs_server: Server, upright: Path) -> Pa
 @pytest.fixture
 def turned(tmp_path: Path, upright: Path) -> Path:
     file = tmp_path / "turned.png"
-    Image.open(upright).transpose(Image.Transpose.ROTATE_180).save(file)
+    Image.open(upright).transpose(Image.Transpose.ROTATE_180).save(file, compress_level=1)
     return file
 
 
 @pytest.fixture
 def inverted(tmp_path: Path, upright: Path) -> Path:
     file = tmp_path / "inverted.png"
-    ImageOps.invert(Image.open(upright).convert("L")).save(file)
+    ImageOps.invert(Image.open(upright).convert("L")).save(file, compress_level=1)
     return file
 
 
@@ -153,7 +153,7 @@ def test_a_card_fits_one_screen(
     shapes = ((1400, 1000), (1000, 1000), (900, 1300))
     files = [tmp_path / f"{width}.png" for width, _ in shapes]
     for file, shape in zip(files, shapes, strict=True):
-        Image.open(upright).convert("L").resize(shape).save(file)
+        Image.open(upright).convert("L").resize(shape).save(file, compress_level=1)
     page = open_page(url=lungs_server.url if bundle == "lungs" else server.url, **WIDE)
     upload(page, *files)
     settle(page)
