@@ -85,6 +85,7 @@ def train_digits(
         metrics=["accuracy"],
         jit_compile=False,  # XLA's convolutions take twice as long on processors
     )
+    network.optimizer.build(network.trainable_variables)  # else the first step makes its variables, and is traced twice
     one_epoch = _custom_epoch(network) if training.loop == "custom" else _fit_epoch(network)
     test = (scaled(pictures.test), pictures.test_labels)
     curve = []
