@@ -276,16 +276,6 @@ def test_bundles_are_listed_by_name(capsys: pytest.CaptureFixture[str]) -> None:
     assert {"two", "three"} <= set(capsys.readouterr().out.split())
 
 
-def test_an_export_says_what_it_made_and_nothing_else(tmp_path: Path) -> None:
-    """LiteRT's converter is the one that writes most to the terminal by itself."""
-    run = _start("export", "two", "--format", "litert", "--to", str(tmp_path / "two.tflite"))
-    assert (run.status, run.err) == (0, "")
-    assert run.out == (
-        f"{tmp_path}/two.tflite: images uint8 (n, height, width, 1) in, probabilities of NORMAL, PNEUMONIA out\n"
-    )
-    assert (tmp_path / "two.tflite").stat().st_size > 2**20
-
-
 def test_help_and_listing_do_not_wait_for_tensorflow() -> None:
     run = _start(
         code=(

@@ -1,6 +1,8 @@
 """The exported network, loaded by each format's own runtime, says what the predictor says."""
 
 import shutil
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -25,7 +27,8 @@ from tests.models.engines.backbones import TINY, save_weights
 
 SMALL = replace(TINY, input_size=64)
 BACKBONE_FILE = "backbone.weights.h5"
-SAMPLES = Path(__file__).parents[2] / "data_samples"
+ROOT = Path(__file__).parents[2]
+SAMPLES = ROOT / "data_samples"
 
 Judge = Callable[[np.ndarray], np.ndarray]
 
@@ -203,3 +206,35 @@ def test_a_failed_export_leaves_what_was_there(bundles: Any, tmp_path: Path) -> 
         export_bundle(bundles.two, "keras", tmp_path / "two.keras")
     assert [path.name for path in tmp_path.iterdir()] == ["two.keras"]
     assert [path.name for path in (tmp_path / "two.keras").iterdir()] == ["mine"]
+
+
+WITH_SMALL = f"""
+import sys
+from models.__main__ import main
+from models.backbones.table import BACKBONES, Backbone
+BACKBONES[{SMALL.id!r}] = {SMALL!r}
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_the_command_says_what_it_made_and_nothing_else(
+    bundles: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """LiteRT's converter is the one that writes most to the terminal by itself; two layers are soon converted."""
+    save_weights(SMALL, tmp_path / BACKBONE_FILE)
+    backbone = BackboneRef(SMALL.id, digest(tmp_path / BACKBONE_FILE), "from-scratch", BACKBONE_FILE)
+    spec = replace(bundles.two.spec, name="small", backbone=backbone)
+
+    def write(folder: Path) -> None:
+        shutil.copy(tmp_path / BACKBONE_FILE, folder)
+        seeded_head(spec).save_weights(str(folder / HEAD_FILE))
+
+    monkeypatch.setitem(BACKBONES, SMALL.id, SMALL)
+    monkeypatch.setenv(BUNDLES_VARIABLE, str(tmp_path / "bundles"))
+    save_bundle(spec, write)
+    to = tmp_path / "small.tflite"
+    command = [sys.executable, "-c", WITH_SMALL, "export", "small", "--format", "litert", "--to", str(to)]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert run.stdout == f"{to}: images uint8 (n, height, width, 1) in, probabilities of NORMAL, PNEUMONIA out\n"
+    assert to.stat().st_size > 2**12
