@@ -21,14 +21,12 @@ LONGEST = (
     "tests/models/test_export.py",
     "tests/browser/test_lungs.py",
     "tests/browser/test_screen.py",
-    "tests/training/backbone/test_from_scratch.py",
     "tests/training/backbone/test_fine_tune.py",
-    "tests/training/test_train.py",
+    "tests/training/backbone/test_from_scratch.py",
     "tests/training/stress/test_stress.py",
-    "tests/app/test_lungs_page.py",
-    "tests/app/test_pages.py",
+    "tests/training/test_train.py",
+    "tests/training/test_lung_field.py",
     "tests/models/engines/test_engine.py",
-    "tests/models/backbones/test_residual.py",
 )
 """The files that take longest, half a minute and more, in their order; `--durations=0` tells."""
 
