@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
@@ -108,6 +109,11 @@ class _Run:
         self.seconds = time.perf_counter() - self._started
         return self
 
+    @property
+    def judging(self) -> float:
+        """Seconds from when a worker began to judge to the end."""
+        return self.seconds - self.begun
+
 
 def _judging() -> bool:
     """Whether a worker judges films: Ray calls its processes by what they do."""
@@ -132,21 +138,25 @@ def _plain(films: Path, csv: Path) -> float:
 
 
 def _kills(films: Path, scratch: Path, times: int, console: Console) -> list[dict[str, Any]]:
-    """Judge on two nodes of which one is killed somewhere in the time that judging takes undisturbed, so many times."""
+    """Judge on two nodes of which one is killed somewhere in the time that judging takes, until so many were in time."""
     whole = (scratch / "plain.csv").read_bytes()
     found: list[dict[str, Any]] = []
     with _nodes(2) as cluster:
-        undisturbed = _Run(films, cluster.address, scratch / "undisturbed").wait()
-        judging = undisturbed.seconds - undisturbed.begun
-        console.print(f"judging takes {judging:.1f} s after {undisturbed.begun:.1f} s")
-        for number in range(times):
+        judging = _Run(films, cluster.address, scratch / "undisturbed").wait().judging
+        for number in count():
+            if len(found) == times:
+                break
             place, after = scratch / f"kill-{number}", random.uniform(0, 0.9) * judging  # noqa: S311 - no secret
             run = _Run(films, cluster.address, place)
             time.sleep(after)
-            running = run.process.poll() is None
+            in_time = run.process.poll() is None
             cluster.kill()
-            found.append({"after": round(after, 1), "running": running, **_counted(run.wait(), place, whole)})
-            console.print(found[-1])
+            run.wait()
+            if in_time:
+                found.append({"after": round(after, 1), **_counted(run, place, whole)})
+                console.print(found[-1])
+            else:  # the machine has less to do than before
+                judging = run.judging
             cluster.add()
     return found
 
@@ -156,7 +166,7 @@ def _counted(run: _Run, place: Path, whole: bytes) -> dict[str, Any]:
     parts = (place / "parts").glob("[!.]*.parquet")
     ids = [number for part in parts for number in pq.read_table(part, columns=["id"])["id"].to_pylist()]
     return {
-        "of": round(run.seconds - run.begun, 1),
+        "of": round(run.judging, 1),
         "lost": whole.count(b"\n") - 1 - len(set(ids)),
         "doubled": len(ids) - len(set(ids)),
         "same": (place / "results.csv").read_bytes() == whole,
