@@ -45,11 +45,11 @@ class OpenVinoEngine:
         self.weights = weights
         self._core = openvino.Core()
         if threads is not None:
-            self._core.set_property("CPU", {"INFERENCE_NUM_THREADS": threads})
+            # Pinned, the threads of two processes share one core, the first, and leave the others idle.
+            self._core.set_property("CPU", {"INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False})
         if is_int8(weights):
-            network = read_int8(
-                self._core, backbone, weights
-            )  # now: a worker of a cluster has the file for a while only
+            # Read now: a worker of a cluster has the file for a while only.
+            network = read_int8(self._core, backbone, weights)
             self._read: _Read = lambda: network
             self.precision = "int8"
         else:
