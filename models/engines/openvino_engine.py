@@ -45,8 +45,7 @@ class OpenVinoEngine:
         self.weights = weights
         self._core = openvino.Core()
         if threads is not None:
-            # Pinned, the threads of two processes share one core, the first, and leave the others idle.
-            self._core.set_property("CPU", {"INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False})
+            self._core.set_property("CPU", {"INFERENCE_NUM_THREADS": threads})
         if is_int8(weights):
             # Read now: a worker of a cluster has the file for a while only.
             network = read_int8(self._core, backbone, weights)
@@ -109,7 +108,13 @@ def _bearable_precision(core: Any, read: _Read, converted: ConvertedBackbone, ba
 def _compiled(core: Any, read: _Read, precision: str, *, hint: str = "LATENCY") -> Any:
     """A network; `hint` "LATENCY" puts all cores on one batch, "THROUGHPUT" a batch on each few of them."""
     # Left alone, OpenVINO takes bfloat16 wherever the processor has it, and says nothing; also for what int8 leaves over.
-    settings = {"INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32", "PERFORMANCE_HINT": hint}
+    settings: dict[str, Any] = {
+        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
+        "PERFORMANCE_HINT": hint,
+    }
+    if core.get_property("CPU", "INFERENCE_NUM_THREADS"):
+        # Pinned, threads of several processes that have a share of the cores each would share the first, and leave the rest.
+        settings["ENABLE_CPU_PINNING"] = False
     return core.compile_model(read(), "CPU", settings)
 
 

@@ -1,6 +1,7 @@
 """Two engines, one answer: what runs a backbone changes its speed and nothing else."""
 
 import gc
+import os
 import shutil
 import subprocess
 import sys
@@ -142,6 +143,42 @@ def test_films_in_streams_are_seen_as_each_alone(pixels: NDArray[np.float32]) ->
     assert np.array_equal(engine.run(pixels).pooled, together.pooled[:8])
     engine.release()
     assert np.array_equal(engine.run(pixels).pooled, together.pooled[:8])
+
+
+CORES_WHILE_IT_RUNS = """
+import os, threading
+os.sched_setaffinity(0, range(os.cpu_count()))
+from models.backbones.table import get_backbone
+from models.backbones.weights import find_weights
+from models.engines.load import load_engine
+from models.engines.openvino_engine import probe_films
+backbone = get_backbone("efficientnet_lite0")
+engine = load_engine(backbone, find_weights(backbone), engine="openvino-f32", threads=1)
+films, over, seen = probe_films(backbone.input_size)[:2], threading.Event(), set()
+thread = threading.get_native_id()
+def look():
+    while not over.is_set():
+        seen.add(len(os.sched_getaffinity(thread)))
+looking = threading.Thread(target=look)
+looking.start()
+for _ in range(10):
+    engine.run(films)
+over.set()
+looking.join()
+print(len(os.sched_getaffinity(0)), *seen)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system does not say where a thread may run")
+def test_a_share_of_the_cores_is_of_none_in_particular() -> None:
+    """Workers of one thread each would otherwise all wait for the first core, which each of them had taken."""
+    run = subprocess.run(
+        [sys.executable, "-c", CORES_WHILE_IT_RUNS], check=True, capture_output=True, text=True, timeout=120
+    )
+    every, *seen = run.stdout.split()
+    if every == "1":
+        pytest.skip("there is one core")
+    assert seen == [every]
 
 
 def test_callers_are_served_in_the_order_in_which_they_came(openvino: Engine, pixels: NDArray[np.float32]) -> None:
