@@ -27,6 +27,7 @@ from app.audit.command import add_audit_command
 from app.audit.log import AuditError
 from app.batch.places import kept_days
 from app.serving.serving import BUNDLE_VARIABLE, ENGINE_VARIABLE, LOOPBACK
+from app.serving.sockets import answers_at_once
 from models.backbones.weights import WeightsError, WeightsFile
 from models.bundle import BundleError, load_bundle
 from models.command_line.require_gpu import add_require_gpu
@@ -158,7 +159,8 @@ def serve(host: str, port: int, settings: Settings) -> int:
     entry = Path(__file__).with_name("main.py")
     batches = batch_runner()  # now, and not with the first page, so that old ones are deleted in time
     try:
-        st.App(entry, routes=api_routes(lambda: serving().now, settings)).run(config=options)
+        routes = api_routes(lambda: serving().now, settings)
+        st.App(entry, routes=routes, lifespan=answers_at_once).run(config=options)
     finally:
         batches.end()
     return 0
