@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 _ALLOCATIONS: Final = 1_000_000
 _M_MMAP_THRESHOLD: Final = -3  # of malloc.h
-_LARGE: Final = 128 * 1024
+_LARGE: Final = 4 * 1024 * 1024
 
 
 def run_command(main: Callable[[], int]) -> NoReturn:
@@ -33,10 +33,11 @@ def trim_memory() -> None:
 
 
 def give_back_memory() -> None:
-    """Let every block of 128 KB or more go back to the system as soon as it is freed: for processes that serve for long.
+    """Let every block of 4 MB or more go back to the system as soon as it is freed: for processes that serve for long.
 
-    That is where the GNU C library starts, but with every large block that is freed it moves its limit up, to 32 MB, and what
-    is smaller stays with the process, in pieces (mallopt(3)). With another C library nothing happens.
+    With every large block that is freed the GNU C library moves its limit up, to 32 MB, and what is smaller stays with the
+    process, in pieces (mallopt(3)). A lower limit than this would have pages given back and asked for again with each film: at
+    128 KB a sixth of its time (`python -m benchmarks.clients`). With another C library nothing happens.
     """
     library = ctypes.CDLL(None)
     if hasattr(library, "mallopt"):
