@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     """The three ratios and what they are made of."""
     import_keras_quietly()
-    count = 128 if options.quick else 512
+    count, repeats = (128, 3) if options.quick else (512, 5)
     folder = options.data or film_folder(count)
     files = sorted(path for path in folder.rglob("*") if path.is_file())[:count]
     with Trainer(film_folder(96), random_resnet50(), console) as trainer:
@@ -63,27 +63,14 @@ def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
             trainer.train("another, in int8", "--precision", "int8", views=0)
             bundle = load_bundle(trainer.name)
         predictor = Predictor(bundle)
-        # Within: a network for many films is read from the cache when the first of them come.
-        return measure_both(network, predictor, files, folder, options, console)
-
-
-def measure_both(
-    network: Any,
-    predictor: Predictor,
-    files: Sequence[Path],
-    folder: Path,
-    options: argparse.Namespace,
-    console: Console,
-) -> dict[str, Any]:
-    """Keras' network and our predictor of one bundle, on the same films."""
     result: dict[str, Any] = {"engine": f"{predictor.engine.name}, {predictor.engine.precision}", "films": len(files)}
     with console.status("Throughput …"):
-        result |= throughput(network, predictor, files, 3 if options.quick else 5)
+        result |= throughput(network, predictor, files, repeats)
     with console.status("Latency …"):
         result |= latency(network, predictor, files[0].read_bytes(), times=10 if options.quick else 60)
     result |= measure_matrix_product(options, console)
     with console.status("The embedding pass …"):
-        result |= efficiency(network, predictor.engine, folder, len(files), result["bf16_gflops"])
+        result |= efficiency(network, predictor.engine, folder, count, result["bf16_gflops"])
     return result
 
 

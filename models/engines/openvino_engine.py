@@ -1,7 +1,5 @@
 """The engine on OpenVINO: the processor at its full speed, without TensorFlow."""
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -19,7 +17,6 @@ SMALLEST_COSINE: Final = 0.9999
 """Between a film's embeddings in float32 and in bfloat16; a backbone that falls short of it is run in float32."""
 
 _PROBES: Final = 8
-_Read = Callable[[], Any]  # gives a network that is not compiled yet
 
 
 class OpenVinoEngine:
@@ -46,17 +43,16 @@ class OpenVinoEngine:
         self._core = openvino.Core()
         if threads is not None:
             self._core.set_property("CPU", {"INFERENCE_NUM_THREADS": threads})
+        # Read now, although many films are compiled for when they come: the file may be gone by then, with a cache or a worker's.
         if is_int8(weights):
-            # Read now: a worker of a cluster has the file for a while only.
-            network = read_int8(self._core, backbone, weights)
-            self._read: _Read = lambda: network
+            self._network = read_int8(self._core, backbone, weights)
             self.precision = "int8"
         else:
             converted = converted_backbone(backbone, weights)
-            self._read = partial(self._core.read_model, converted.network)
+            self._network = self._core.read_model(converted.network)
             self.precision = "f32"
             if bfloat16 and "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-                self.precision = _bearable_precision(self._core, self._read, converted, backbone)
+                self.precision = _bearable_precision(self._core, self._network, converted, backbone)
         self._request: Any = None
         self._streams: Streams | None = None
 
@@ -64,10 +60,10 @@ class OpenVinoEngine:
         """Pass films `(n, size, size, 1)` through the backbone; many of them a few at a time, on each core others."""
         if self.precision != "bf16" and len(pixels) > 2 * FILMS_AT_ONCE:
             if self._streams is None:
-                self._streams = Streams(_compiled(self._core, self._read, self.precision, hint="THROUGHPUT"))
+                self._streams = Streams(_compiled(self._core, self._network, self.precision, hint="THROUGHPUT"))
             return self._streams.run(pixels)
         if self._request is None:
-            self._request = _compiled(self._core, self._read, self.precision).create_infer_request()
+            self._request = _compiled(self._core, self._network, self.precision).create_infer_request()
         return _infer(self._request, pixels)
 
     def release(self) -> None:
@@ -93,20 +89,20 @@ def smallest_cosine(one: NDArray[np.float32], other: NDArray[np.float32]) -> flo
     return float((product / (np.linalg.norm(one, axis=-1) * np.linalg.norm(other, axis=-1))).min())
 
 
-def _bearable_precision(core: Any, read: _Read, converted: ConvertedBackbone, backbone: Backbone) -> str:
+def _bearable_precision(core: Any, network: Any, converted: ConvertedBackbone, backbone: Backbone) -> str:
     """Compare the precisions once on this machine's processor and remember it."""
     cosine = converted.recall("bf16_cosine")
     if cosine is None:
         films = probe_films(backbone.input_size)
-        networks = (_compiled(core, read, name) for name in ("f32", "bf16"))
-        exact, rounded = (_infer(network.create_infer_request(), films).pooled for network in networks)
+        compiled = (_compiled(core, network, name) for name in ("f32", "bf16"))
+        exact, rounded = (_infer(one.create_infer_request(), films).pooled for one in compiled)
         cosine = smallest_cosine(exact, rounded)
         converted.remember("bf16_cosine", cosine)
     return "bf16" if cosine >= SMALLEST_COSINE else "f32"
 
 
-def _compiled(core: Any, read: _Read, precision: str, *, hint: str = "LATENCY") -> Any:
-    """A network; `hint` "LATENCY" puts all cores on one batch, "THROUGHPUT" a batch on each few of them."""
+def _compiled(core: Any, network: Any, precision: str, *, hint: str = "LATENCY") -> Any:
+    """A network compiled; `hint` "LATENCY" puts all cores on one batch, "THROUGHPUT" a batch on each few of them."""
     # Left alone, OpenVINO takes bfloat16 wherever the processor has it, and says nothing; also for what int8 leaves over.
     settings: dict[str, Any] = {
         "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
@@ -115,7 +111,7 @@ def _compiled(core: Any, read: _Read, precision: str, *, hint: str = "LATENCY") 
     if core.get_property("CPU", "INFERENCE_NUM_THREADS"):
         # Pinned, threads of several processes that have a share of the cores each would share the first, and leave the rest.
         settings["ENABLE_CPU_PINNING"] = False
-    return core.compile_model(read(), "CPU", settings)
+    return core.compile_model(network, "CPU", settings)
 
 
 def _infer(request: Any, pixels: NDArray[np.float32]) -> Features:

@@ -96,6 +96,18 @@ def test_a_damaged_conversion_is_made_anew(
     assert smallest_cosine(again.pooled, openvino.run(pixels[:1]).pooled) >= SMALLEST_COSINE
 
 
+def test_a_cache_that_goes_while_films_are_judged_is_not_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pixels: NDArray[np.float32]
+) -> None:
+    whole = converted_backbone(LITE, find_weights(LITE)).folder
+    shutil.copytree(whole, tmp_path / "engines" / whole.name)
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
+    engine = load_engine(LITE, find_weights(LITE), engine="openvino-f32")
+    alone = engine.run(pixels[:1])
+    shutil.rmtree(tmp_path / "engines")
+    assert np.allclose(engine.run(pixels).pooled[:1], alone.pooled, atol=1e-4)
+
+
 def test_other_taps_than_those_of_the_table_are_converted(pixels: NDArray[np.float32]) -> None:
     backbone = replace(LITE, taps=("block4a_expand_relu", "block5a_expand_relu"), embedding_size=240 + 480)
     one, other = (
