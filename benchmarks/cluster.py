@@ -29,7 +29,7 @@ import pyarrow.parquet as pq
 from rich.console import Console
 
 from benchmarks.films import film_folder
-from benchmarks.measuring import ROOT, machine, versions, write_json
+from benchmarks.measuring import ROOT, write_measured
 
 _MEMORY: Final = 100_000_000  # of each node, for what lies between workers
 _STATUS: Final = (0, 3)  # 3: some films were refused, as synthetic ones may be
@@ -51,9 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found = measure(films, options, Path(scratch), console)
     console.print_json(json.dumps(found))
     if options.json:
-        write_json(
-            options.json, {"load_before": round(before, 2), "machine": machine(), "versions": versions(), **found}
-        )
+        write_measured(options.json, found, load_before=before)
     return 0
 
 

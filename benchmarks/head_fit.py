@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from benchmarks.measuring import machine, memory_mb, versions, write_json
+from benchmarks.measuring import memory_mb, write_measured
 from models.backbones.table import get_backbone
 from models.head import HeadConfig
 from models.system.mapped_array import mapped_array
@@ -60,8 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found = measure(options.films, options.width, Path(scratch), Console())
     Console().print_json(json.dumps(found))
     if options.json:
-        setting = {"load_before": round(before, 2), "machine": machine(), "versions": versions()}
-        write_json(options.json, {**setting, **found})
+        write_measured(options.json, found, load_before=before)
     return 0
 
 

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.measuring import ROOT, machine, memory_mb, versions, write_json
+from benchmarks.measuring import ROOT, memory_mb, write_measured
 from models.backbones.table import get_backbone
 from models.backbones.weights import find_weights
 from models.engines.engine import Features
@@ -95,9 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found = measure(options, console)
     console.print(_table(found))
     if options.json:
-        write_json(
-            options.json, {"load_before": round(before, 2), "machine": machine(), "versions": versions(), **found}
-        )
+        write_measured(options.json, found, load_before=before)
     return 0
 
 

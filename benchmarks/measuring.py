@@ -132,6 +132,12 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     write_atomically(path, json.dumps(content, indent=2, ensure_ascii=False, default=float) + "\n")
 
 
+def write_measured(path: Path, found: Mapping[str, Any], *, load_before: float) -> None:
+    """Write numbers with the machine, its load before they were taken, and the packages that did the work."""
+    setting = {"load_before": round(load_before, 2), "machine": machine(), "versions": versions()}
+    write_json(path, {**setting, **found})
+
+
 def machine() -> dict[str, Any]:
     """The processor and what it can do."""
     info = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").is_file() else ""

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from benchmarks.measuring import machine, memory_mb, versions, write_json
+from benchmarks.measuring import memory_mb, write_measured
 from training.leaks.find import NEAR_BITS
 from training.leaks.near_pairs import near_pairs
 
@@ -40,9 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     found = measure(options.films, options.copies)
     Console().print_json(json.dumps(found))
     if options.json:
-        write_json(
-            options.json, {"load_before": round(before, 2), "machine": machine(), "versions": versions(), **found}
-        )
+        write_measured(options.json, found, load_before=before)
     return 0
 
 
