@@ -9,8 +9,9 @@ from typing import Final, NoReturn
 from threadpoolctl import threadpool_limits
 
 _ALLOCATIONS: Final = 1_000_000
-_M_MMAP_THRESHOLD: Final = -3  # of malloc.h
-_LARGE: Final = 4 * 1024 * 1024
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
+_LARGE: Final = 4 * 2**20
+_KEPT: Final = 32 * 2**20
 
 
 def run_command(main: Callable[[], int]) -> NoReturn:
@@ -33,15 +34,17 @@ def trim_memory() -> None:
 
 
 def give_back_memory() -> None:
-    """Let every block of 4 MB or more go back to the system as soon as it is freed: for processes that serve for long.
+    """Let freed memory go back to the system, for processes that serve for long, but not with each film.
 
-    With every large block that is freed the GNU C library moves its limit up, to 32 MB, and what is smaller stays with the
-    process, in pieces (mallopt(3)). A lower limit than this would have pages given back and asked for again with each film: at
-    128 KB a sixth of its time (`python -m benchmarks.clients`). With another C library nothing happens.
+    Blocks of 4 MB or more go as soon as they are freed. With every such block the GNU C library would move its limit up, to
+    32 MB, and what is smaller would stay with the process, in pieces (mallopt(3)). What is freed at the end of its heap stays up
+    to 32 MB: by default 128 KB would, and a lone film's pages were given back and asked for again, a third of the kernel's and a
+    tenth of all its time (`python -m benchmarks.clients`). With another C library nothing happens.
     """
     library = ctypes.CDLL(None)
     if hasattr(library, "mallopt"):
         library.mallopt(_M_MMAP_THRESHOLD, _LARGE)
+        library.mallopt(_M_TRIM_THRESHOLD, _KEPT)
 
 
 def one_thread_for_a_product() -> None:
