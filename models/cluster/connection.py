@@ -22,7 +22,8 @@ class Cluster:
 
     Attributes:
         address: of the cluster's head, "HOST:PORT" or "auto"; "local" starts one on this machine, for as long as it is needed.
-        cores: of each worker. A worker has one model, and a GPU of its own where the cluster has GPUs.
+        cores: of each worker; all of a machine that has fewer. A worker has one model, and a GPU of its own where the cluster
+            has GPUs.
     """
 
     address: str

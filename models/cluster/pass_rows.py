@@ -29,17 +29,19 @@ def pass_rows(
     """Pass rows through workers of a cluster that is connected; yield what comes of them, in any order.
 
     Args:
-        worker: a class that is made once in each process, with `arguments`, and called with tables of up to `batch` rows; its
-            answer has a row with the same `id` for each.
+        worker: a class that is made once in each process, with `arguments` and how many `cores` it has, and called with tables
+            of up to `batch` rows; its answer has a row with the same `id` for each.
         rows: with the column `id`, int64, each once.
 
-    A row of which nothing comes, although it was given out by itself, is missing from what is yielded.
+    A row of which nothing comes, although it was given out by itself, is missing from what is yielded. Raises ClusterError where
+    no machine of the cluster has a core to work with.
     """
     if not rows.num_rows:
         return
     ids = rows["id"].to_numpy()
     done = np.zeros(ids.max() + 1, np.bool_)
-    workers, _ = _pool(cluster)
+    workers, resources = _pool(cluster)
+    arguments = {**arguments, "cores": resources["num_cpus"]}
     for rows_at_once in (min(_LARGEST_BLOCK, max(1, rows.num_rows // (_BLOCKS_EACH * workers))), batch, 1):
         left = rows.filter(pa.array(~done[ids]))
         for part in _pass_once(worker, arguments, left, cluster, rows_at_once, min(batch, rows_at_once)):
@@ -85,16 +87,16 @@ def _pass_once(
     yield from passed.iter_batches(batch_size=None, batch_format="pyarrow")
 
 
-def _pool(cluster: Cluster) -> tuple[int, dict[str, float]]:
+def _pool(cluster: Cluster) -> tuple[int, dict[str, int]]:
     """How many workers fit into the cluster, and what each of them takes."""
     import ray
 
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     gpus = int(sum(node.get("GPU", 0) for node in nodes))
-    fitting = [int(node.get("CPU", 0)) // cluster.cores for node in nodes]
-    if not sum(fitting):
-        most = max(int(node.get("CPU", 0)) for node in nodes)
-        raise ClusterError(
-            f"--cores must be as many as a machine of the cluster has, {most} at most. Received: {cluster.cores}"
-        )
-    return (gpus, {"num_gpus": 1, "num_cpus": cluster.cores}) if gpus else (sum(fitting), {"num_cpus": cluster.cores})
+    there = [int(node.get("CPU", 0)) for node in nodes]
+    cores = min(cluster.cores, max(there))
+    if not cores:
+        raise ClusterError("No machine of the cluster has a core to work with. Wait until some have joined: ray status")
+    if gpus:
+        return gpus, {"num_gpus": 1, "num_cpus": cores}
+    return sum(each // cores for each in there), {"num_cpus": cores}

@@ -12,5 +12,6 @@ def add_cores(parser: argparse._ActionsContainer) -> None:
         type=int,
         default=Cluster.cores,
         metavar="N",
-        help="of each worker; it has a model, and a GPU where there are some, of its own (default: %(default)s)",
+        help="of each worker, all of a smaller machine; it has a model, and a GPU where there are some, of its own "
+        "(default: %(default)s)",
     )

@@ -84,7 +84,7 @@ def _judged(
     rows = pa.table({"id": pa.array(left, pa.int64()), "source": pa.array(sources, pa.binary())})
     shipped = {"bundle": ShippedBundle.of(bundle), "weights": ShippedWeights.of(backbone_weights(bundle))}
     missing = set(left)
-    for part in pass_rows(FilmJudge, {**shipped, "cores": cluster.cores, **asked}, rows, cluster):
+    for part in pass_rows(FilmJudge, {**shipped, **asked}, rows, cluster):
         missing.difference_update(part["id"].to_pylist())
         yield part
     lost = [{"id": number, **result_row(_LOST, bundle.spec.labels)} for number in sorted(missing)]

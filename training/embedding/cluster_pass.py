@@ -58,7 +58,6 @@ def embed_on_cluster(
             "weights": ShippedWeights.of(engine.weights),
             "engine": engine.name if engine.precision == "bf16" or engine.name == "keras" else "openvino-f32",
             "precision": engine.precision,
-            "cores": cluster.cores,
             "augmentation": augmentation,
             "seed": seed,
         }
@@ -79,9 +78,8 @@ def find_lungs_on_cluster(
     names = [os.fsencode(path.absolute()) for path in paths]
     rows = pa.table({"id": pa.array(range(len(paths)), pa.int64()), "path": pa.array(names, pa.binary())})
     with connected(cluster):
-        arguments = {"engine": engine, "cores": cluster.cores}
         try:
-            for number, arrays in _come(pass_rows(LungFinding, arguments, rows, cluster), paths):
+            for number, arrays in _come(pass_rows(LungFinding, {"engine": engine}, rows, cluster), paths):
                 yield digests[number], unpack_lungs(np.frombuffer(arrays[0], np.float32))
         except FailedFilmsError as failed:
             digest_of = dict(zip(paths, digests, strict=True))
