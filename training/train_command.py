@@ -125,10 +125,13 @@ def _train(options: argparse.Namespace) -> int:
 def _require_blocks(backbone: Backbone, blocks: int) -> None:
     """Raise a ValueError where the backbone has no such number of blocks, before anything is embedded."""
     import_keras_quietly()
+    import keras
+
     from models.backbones.feature_extractor import build_feature_extractor
     from training.backbone.fine_tune import require_blocks
 
-    require_blocks(build_feature_extractor(backbone, None).features, blocks)
+    with keras.StatelessScope(initialize_variables=False):  # its blocks are counted, and no weight is looked at
+        require_blocks(build_feature_extractor(backbone, None).features, blocks)
 
 
 def _given(options: argparse.Namespace, *names: str) -> dict[str, Any]:

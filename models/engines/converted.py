@@ -1,6 +1,7 @@
 """Backbones in OpenVINO's form, converted once for each set of weights and kept in the cache.
 
-Converting needs TensorFlow, for some seconds; it runs in a process of its own, so that whoever asked stays small.
+Converting needs TensorFlow, for some seconds; it runs in a process of its own, so that whoever asked stays small. Only a process
+that has TensorFlow anyway, as one that has trained a backbone, does it itself, and saves the seconds that loading it again takes.
 """
 
 import hashlib
@@ -58,15 +59,20 @@ class ConvertedBackbone:
             return  # it is found out anew next time
 
 
-def converted_backbone(backbone: Backbone, weights: WeightsFile) -> ConvertedBackbone:
+def converted_backbone(backbone: Backbone, weights: WeightsFile, *, apart: bool = True) -> ConvertedBackbone:
     """Find a backbone in OpenVINO's form, or convert it; what is damaged is converted anew.
+
+    `apart`: in a process of its own. Otherwise in this one, which must have loaded TensorFlow, for weights that it made itself.
 
     Raises:
         WeightsError: where the conversion fails, as with weights of another architecture.
     """
     folder = cache_folder() / "engines" / f"{backbone.id}-{_key(backbone, weights)}"
     if not _is_whole(folder) and not _copy_ready_made(folder):
-        _convert_apart(backbone, weights, folder)
+        if apart:
+            _convert_apart(backbone, weights, folder)
+        else:
+            convert_backbone(backbone, weights.path, folder)
     return ConvertedBackbone(folder)
 
 

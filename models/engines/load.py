@@ -48,6 +48,7 @@ def load_engine(
     engine: str = "auto",
     devices: str = "one",
     threads: int | None = None,
+    apart: bool = True,
 ) -> Engine:
     """Make a backbone ready to run; `openvino` converts it once and keeps the result.
 
@@ -56,6 +57,7 @@ def load_engine(
         engine: one of `ENGINES`.
         devices: one of `models.devices.device.DEVICES`; openvino has all cores of the processor anyway.
         threads: how many openvino takes of the processor; None: all.
+        apart: whether openvino converts in a process of its own; False where TensorFlow is loaded and made the weights.
 
     Raises:
         WeightsError: where the weights do not fit the backbone.
@@ -70,4 +72,4 @@ def load_engine(
         return KerasEngine(backbone, weights, policy=device.policy, devices=devices)
     from models.engines.openvino_engine import OpenVinoEngine
 
-    return OpenVinoEngine(backbone, weights, bfloat16=engine != "openvino-f32", threads=threads)
+    return OpenVinoEngine(backbone, weights, bfloat16=engine != "openvino-f32", threads=threads, apart=apart)

@@ -26,11 +26,17 @@ class OpenVinoEngine:
     films_at_once: Final = 2  # one film keeps all cores busy: more of them only make the first wait for the last
 
     def __init__(
-        self, backbone: Backbone, weights: WeightsFile, *, bfloat16: bool = True, threads: int | None = None
+        self,
+        backbone: Backbone,
+        weights: WeightsFile,
+        *,
+        bfloat16: bool = True,
+        threads: int | None = None,
+        apart: bool = True,
     ) -> None:
         """`bfloat16`: take it where the processor computes in it and the backbone's embeddings stay the same.
 
-        `threads`: at most; None: one on each core.
+        `threads`: at most; None: one on each core. `apart`: see `models.engines.converted.converted_backbone`.
 
         Raises:
             WeightsError: where the weights do not fit the backbone; Int8Error where they should be one in int8.
@@ -48,7 +54,7 @@ class OpenVinoEngine:
             self._network = read_int8(self._core, backbone, weights)
             self.precision = "int8"
         else:
-            converted = converted_backbone(backbone, weights)
+            converted = converted_backbone(backbone, weights, apart=apart)
             self._network = self._core.read_model(converted.network)
             self.precision = "f32"
             if bfloat16 and "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):

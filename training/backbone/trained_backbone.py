@@ -70,7 +70,7 @@ def judge_trained_backbone(
         lungs: where the lungs of the films are; None: whole films are shown.
     """
     weights = save_backbone(extractor, config.run_folder / "backbone.weights.h5", source=source)
-    engine = load_engine(backbone, weights, engine=config.engine)
+    engine = load_engine(backbone, weights, engine=config.engine, apart=False)
     entries = learnable(manifest)
     with progress_bar(console, "Embedding plain films") as advance:
         embeddings = embed(

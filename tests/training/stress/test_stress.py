@@ -11,12 +11,14 @@ import pytest
 from rich.console import Console
 from sklearn.linear_model import LogisticRegression
 
+from models.backbones.table import BACKBONES
 from models.bundle import BundleError
 from models.calibration import Calibration
 from models.engines.engine import Engine
 from models.films.network_input import network_input
 from models.head import DenseHead
 from models.prediction import OperatingPoint
+from tests.models.engines.backbones import TINY, save_weights
 from tests.training.conftest import Ran, Trained, Workshop
 from tests.training.films import film, write_film
 from training.config import AugmentationConfig
@@ -32,6 +34,8 @@ from training.stress.shortcuts import MARKERS, with_marker
 from training.stress.stress import find_shortcuts, judge_pictures
 
 SAMPLE = 4
+FITTED, JUDGED = 32, 16
+SMALL = replace(TINY, id="small", input_size=64)
 SHORTCUTS = [
     "border only", "centre masked", "corner marker", "heatmap, head randomised", "heatmap, backbone randomised"
 ]  # fmt: skip
@@ -147,14 +151,14 @@ def test_planted_shortcuts_are_found_and_others_not(
     workshop: Workshop, trained: Trained, engine: Engine, make: Callable[..., Film], found: set[str]
 ) -> None:
     size, bundle = engine.backbone.input_size, workshop.load(trained.name)
-    truth = np.arange(64) % 2
+    truth = np.arange(FITTED + JUDGED) % 2
     films = [
         np.rint(network_input(make(seed, ill=bool(ill)), size)[..., 0]).astype(np.uint8)
         for seed, ill in enumerate(truth)
     ]
     embeddings = engine.run(np.stack(films)[..., None].astype(np.float32)).pooled[:, 0]
     mean, deviation = embeddings.mean(axis=0), np.maximum(embeddings.std(axis=0), 1e-3)
-    fitted = LogisticRegression(C=0.005).fit(((embeddings - mean) / deviation)[:40], truth[:40])
+    fitted = LogisticRegression(C=0.005).fit(((embeddings - mean) / deviation)[:FITTED], truth[:FITTED])
     layer = np.concatenate([-fitted.coef_, fitted.coef_]).T, np.concatenate([-fitted.intercept_, fitted.intercept_])
     head = DenseHead(None, layer).without_standardisation(mean, deviation)
     points = tuple(
@@ -164,10 +168,10 @@ def test_planted_shortcuts_are_found_and_others_not(
     calibration = replace(Calibration.identity(2), prevalence=0.5)
     spec = replace(bundle.spec, calibration=calibration, operating_points=points)
     entry = read_manifest(trained.data).entries[0]
-    entries = [replace(entry, patient=str(number)) for number in range(24)]
-    sample = Sample(films[40:], entries, np.arange(24), truth[40:])
+    entries = [replace(entry, patient=str(number)) for number in range(JUDGED)]
+    sample = Sample(films[FITTED:], entries, np.arange(JUDGED), truth[FITTED:])
     shown = {name: show for name, show in pictures(0).items() if not set(name.split()) & set(CORRUPTIONS)}
-    judges = Judges([head], np.zeros(24, dtype=np.int64))
+    judges = Judges([head], np.zeros(JUDGED, dtype=np.int64))
     judged = judge_pictures(replace(bundle, spec=spec), engine, judges, sample, shown, lambda done, total: None)
     findings = find_shortcuts(sample, judged)
     assert {finding.test for finding in findings if finding.likely} == found, findings
@@ -176,13 +180,21 @@ def test_planted_shortcuts_are_found_and_others_not(
 
 
 def test_another_folder_is_judged_by_the_bundle_itself_whatever_the_classes(
-    workshop: Workshop, trained_on_three: Trained, tmp_path: Path
+    workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for seed, (label, opacity) in enumerate([("CLEAR", 0.0), ("CLOUDY", 1.0), ("WHITE", 3.0)] * 2):
-        write_film(tmp_path / "data" / label / f"{seed}.png", 5000 + seed, opacity)
-    ran = stress(workshop, trained_on_three.name, tmp_path / "data", tmp_path / "out", "--sample", 6)
+    """With a backbone of two layers: how many classes there are is asked, and not how well they are told apart."""
+    monkeypatch.setitem(BACKBONES, SMALL.id, SMALL)
+    save_weights(SMALL, tmp_path / "small.weights.h5")
+    for seed, (label, opacity) in enumerate([("CLEAR", 0.0), ("CLOUDY", 1.0), ("WHITE", 3.0)] * 8):
+        part = "learnt" if seed < 18 else "other"
+        write_film(tmp_path / part / label / f"{seed}.png", 5000 + seed, opacity)
+    small = ("--backbone", SMALL.id, "--weights", tmp_path / "small.weights.h5", "--engine", "keras", "--views", 0)
+    made = workshop.train(tmp_path / "learnt", "small", *small)
+    assert made.status == 0, made.err
+    out = tmp_path / "out"
+    ran = stress(workshop, "small", tmp_path / "other", out, "--sample", 6, "--engine", "keras")
     assert ran.status == 0, ran.err
-    report = read(tmp_path / "out")
+    report = read(out)
     assert report["is_training_data"] is False
     assert report["judged_by"] == "the bundle's head"
     assert "trained on" not in ran.out
