@@ -2,6 +2,8 @@
 
 import io
 import json
+import warnings
+from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -160,3 +162,16 @@ def engine(weights: WeightsFile) -> Engine:
 def extractor(weights: WeightsFile) -> FeatureExtractor:
     """The vendored backbone; no test changes it."""
     return build_feature_extractor(get_backbone("efficientnet_lite0"), weights)
+
+
+@pytest.fixture
+def untraced() -> Iterator[None]:
+    """Networks run one operation after the other: to trace and optimise their graphs takes longer than their few steps."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    with warnings.catch_warnings():
+        # Batches are made by Python anyway.
+        warnings.filterwarnings("ignore", "Even though the .* does not apply to tf.data functions", UserWarning)
+        yield
+    tf.config.run_functions_eagerly(False)

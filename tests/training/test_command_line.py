@@ -17,9 +17,11 @@ ROOT = Path(__file__).parents[2]
 LOADED_TENSORFLOW = 77
 
 COMMANDS = f"""
-import json, os, sys
+import gc, json, os, sys
+import training.evaluation.evaluate, training.train
 from training.__main__ import main
 
+gc.disable()
 for line in sys.stdin:
     folder, arguments, environment = json.loads(line)
     if not (child := os.fork()):
@@ -36,9 +38,12 @@ try:
     status = main(arguments)
 except SystemExit as error:
     status = error.code
-sys.exit({LOADED_TENSORFLOW} if "tensorflow" in sys.modules or "keras" in sys.modules else status)
+sys.stdout.flush()
+sys.stderr.flush()
+# To take all modules down takes longer than most commands.
+os._exit({LOADED_TENSORFLOW} if "tensorflow" in sys.modules or "keras" in sys.modules else status)
 """
-"""Takes a command a line, and forks for it: each has a process of its own, and what all import is imported once."""
+"""Takes a command a line, and forks for it: each has a process of its own, and what several import is imported once."""
 
 Command = Callable[..., Ran]
 

@@ -23,7 +23,7 @@ from training.config import HeadTraining, RunConfig, ScratchTraining
 from training.data.manifest import read_manifest
 from training.embedding.views import Film
 
-SIZE = 16
+SIZE, EPOCHS = 16, 4
 SCRATCH = ("--from-scratch", "--backbone", "auto", "--batch-size", 8, "--scratch-epochs", 1, "--warm-up", 0)
 
 
@@ -45,7 +45,7 @@ def loop_of(films: list[Film], state: Path, **training: Any) -> ScratchLoop:
     x = keras.layers.Rescaling(1 / 64, -2)(pixels)
     x = keras.layers.BatchNormalization(momentum=0.5)(keras.layers.Conv2D(4, 3, use_bias=False)(x))
     x = keras.layers.GlobalAveragePooling2D()(keras.layers.ReLU()(x))
-    scratch = ScratchTraining(**{"epochs": 6, "batch_size": 4, "warm_up": 1, "patience": 6, **training})
+    scratch = ScratchTraining(**{"epochs": EPOCHS, "batch_size": 4, "warm_up": 1, "patience": EPOCHS, **training})
     config = RunConfig(Path(), "tiny", Path(), scratch=scratch, head_training=HeadTraining(label_smoothing=0.1))
     network = keras.Model(pixels, keras.layers.Dense(2)(x))
     return ScratchLoop(network, films[:18], films[18:], config, state=state)
@@ -73,7 +73,7 @@ def run(loop: ScratchLoop, *, until: int = 99) -> tuple[Any, list[str]]:
     said: list[str] = []
 
     def killed(done: int, total: int) -> None:
-        if done > until * total // 6 + 1:
+        if done > until * total // EPOCHS + 1:
             raise KeyboardInterrupt
 
     return loop.run(killed, say=said.append), said
@@ -85,13 +85,13 @@ def test_a_killed_training_goes_on_and_ends_as_if_nothing_had_been(
 ) -> None:
     whole = loop_of(shadows, tmp_path / "whole.npz", optimizer=optimizer)
     losses, said = run(whole)
-    assert len(said) == len(losses[0]) == 6
+    assert len(said) == len(losses[0]) == EPOCHS
     with pytest.raises(KeyboardInterrupt):
-        run(loop_of(shadows, tmp_path / "killed.npz", optimizer=optimizer), until=3)
+        run(loop_of(shadows, tmp_path / "killed.npz", optimizer=optimizer), until=2)
     taken_up = loop_of(shadows, tmp_path / "killed.npz", optimizer=optimizer)
-    assert taken_up.done == 3, "at most the epoch that was under way is lost"
+    assert taken_up.done == 2, "at most the epoch that was under way is lost"
     resumed, said = run(taken_up)
-    assert len(said) == 3
+    assert len(said) == EPOCHS - 2
     np.testing.assert_allclose(resumed, losses, rtol=1e-3)
     for ours, theirs in zip(taken_up._network.get_weights(), whole._network.get_weights(), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-3)
