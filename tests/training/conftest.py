@@ -5,11 +5,13 @@ import json
 import warnings
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from matplotlib.figure import Figure
+from PIL import Image
 
 from models.backbones.feature_extractor import FeatureExtractor, build_feature_extractor
 from models.backbones.table import get_backbone
@@ -53,6 +55,12 @@ class Workshop:
     """Folders for bundles, embeddings and runs, and the command that works in them."""
 
     root: Path
+    draws: bool = True
+
+    @property
+    def quick(self) -> "Workshop":
+        """The same with empty pictures: to draw them takes longer than all else of a run whose films are embedded already."""
+        return replace(self, draws=False)
 
     @property
     def bundles(self) -> Path:
@@ -76,6 +84,8 @@ class Workshop:
             for module in (canvas, judged_plots):  # how large plots are is asked of themselves, in tests/training/plots
                 environment.setattr(module, "DOTS_PER_INCH", 40)
             environment.setattr(judged_plots, "SHEET_DOTS_PER_INCH", 60)
+            if not self.draws:
+                environment.setattr(Figure, "savefig", _save_empty)
             try:
                 status = main([str(argument) for argument in arguments])
             except SystemExit as error:
@@ -104,6 +114,10 @@ class Workshop:
     def shards(self) -> dict[str, int]:
         """The files of embeddings, and when each was written."""
         return {path.name: path.stat().st_mtime_ns for path in self.cache.rglob("*-*/*.parquet")}
+
+
+def _save_empty(figure: Figure, path: Path, **how: object) -> None:
+    Image.new("L", (1, 1)).save(path, "PNG")
 
 
 @dataclass(frozen=True)

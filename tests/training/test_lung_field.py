@@ -70,7 +70,7 @@ def test_films_without_lungs_are_set_aside_and_a_class_of_them_is_refused(
 def test_a_second_run_looks_for_no_lungs_again(workshop: Workshop, folder: Path, trained_on_lungs: str) -> None:
     before = workshop.shards()
     options = ("--field", "lungs", "--pooling", "lungs", "--patient-regex", PATIENTS)
-    assert workshop.train(folder, f"{trained_on_lungs}_again", *options).status == 0
+    assert workshop.quick.train(folder, f"{trained_on_lungs}_again", *options).status == 0
     assert workshop.shards() == before
 
 
@@ -86,7 +86,7 @@ def test_a_film_on_which_training_fails_unforeseen_is_set_aside_and_changes_noth
     film.save(data / "NORMAL" / "zfailing1.tiff", compression="tiff_lzw")
     monkeypatch.setitem(Image.DECODERS, "libtiff", fail_after("libtiff", step))
     name = f"without_{step}"
-    ran = workshop.train(data, name, "--field", "lungs", "--pooling", "lungs", "--patient-regex", PATIENTS)
+    ran = workshop.quick.train(data, name, "--field", "lungs", "--pooling", "lungs", "--patient-regex", PATIENTS)
     assert ran.status == 3, ran.err
     assert "zfailing1.tiff (internal_error): Something went wrong" in ran.out
     assert workshop.report(name)["set_aside"] == [{"file": "NORMAL/zfailing1.tiff", "code": "internal_error"}]
@@ -103,7 +103,7 @@ def test_evaluation_sets_a_film_aside_on_which_it_fails_unforeseen(
     film = Image.open(folder / "NORMAL" / "normal1_8.png").point(lambda grey: grey // 2)
     film.save(data / "NORMAL" / "zfailing1.tiff", compression="tiff_lzw")
     monkeypatch.setitem(Image.DECODERS, "libtiff", fail_after("libtiff", 1))
-    ran = workshop.evaluate(trained_on_lungs, data, tmp_path / "report", "--patient-regex", PATIENTS)
+    ran = workshop.quick.evaluate(trained_on_lungs, data, tmp_path / "report", "--patient-regex", PATIENTS)
     assert ran.status == 3, ran.err
     found = json.loads((tmp_path / "report" / "evaluation.json").read_text())
     assert found["set_aside"] == [{"file": "NORMAL/zfailing1.tiff", "code": "internal_error"}]
@@ -114,13 +114,13 @@ def test_it_is_evaluated_and_stressed_as_it_was_trained(
     workshop: Workshop, folder: Path, trained_on_lungs: str, tmp_path: Path
 ) -> None:
     patients = ("--patient-regex", PATIENTS)
-    ran = workshop.evaluate(trained_on_lungs, folder, tmp_path / "report", *patients)
+    ran = workshop.quick.evaluate(trained_on_lungs, folder, tmp_path / "report", *patients)
     assert ran.status == 0, ran.err
     assert json.loads((tmp_path / "report/evaluation.json").read_text())["is_training_data"] is True
     before = workshop.load(trained_on_lungs)
     head = before.head_file.read_bytes()
     places = ("--cache", workshop.cache, "--out", tmp_path / "stress", "--sample", 4)
-    ran = workshop.run("stress", trained_on_lungs, folder, *places, *patients, "--into-card")
+    ran = workshop.quick.run("stress", trained_on_lungs, folder, *places, *patients, "--into-card")
     assert ran.status == 0, ran.err
     after = workshop.load(trained_on_lungs)  # what is found out later goes into the card, and changes no answer
     assert after.spec == before.spec

@@ -151,7 +151,7 @@ def test_the_terminal_shows_what_was_found_and_where_it_is(workshop: Workshop, t
 
 def test_a_second_run_embeds_nothing_and_is_the_same_bundle(workshop: Workshop, trained: Trained) -> None:
     before = workshop.shards()
-    assert workshop.train(trained.data, "again").status == 0
+    assert workshop.quick.train(trained.data, "again").status == 0
     assert workshop.shards() == before
     assert_same_heads(workshop, trained.name, "again")
     reports = [workshop.report(name) for name in (trained.name, "again")]
@@ -168,7 +168,9 @@ def test_a_bundle_is_replaced_only_when_asked(workshop: Workshop, trained: Train
     assert refused.status == 2
     assert "--overwrite" in refused.err
     assert (folder / "keepsake").exists()
-    asked = workshop.train(trained.data, "replaced", "--overwrite", "--width", 0, "--epochs", 2, "--positive", "NORMAL")
+    asked = workshop.quick.train(
+        trained.data, "replaced", "--overwrite", "--width", 0, "--epochs", 2, "--positive", "NORMAL"
+    )
     assert asked.status == 0, asked.err
     assert not (folder / "keepsake").exists()
     assert workshop.load("replaced").spec.head.width == 0
@@ -229,7 +231,7 @@ def test_a_test_split_is_judged_and_nothing_else_comes_from_it(
     }
     shutil.copytree(split / "train", tmp_path / "train")
     shutil.copytree(split / "val", tmp_path / "val")
-    assert workshop.train(tmp_path, "no_test").status == 0
+    assert workshop.quick.train(tmp_path, "no_test").status == 0
     without = workshop.report("no_test")
     assert without["test_split"] is None
     for key in ("out_of_fold", "confusion", "operating_points", "calibration", "epochs"):
@@ -279,7 +281,7 @@ def searched(workshop: Workshop, trained: Trained) -> str:
     """A bundle for which heads were tried: no setting of the head is given."""
     places = ("--cache", workshop.cache, "--runs", workshop.runs)
     plain = ("--backbone", "efficientnet_lite0", "--field", "film", "--views", 0, "--folds", 2)
-    ran = workshop.run("train", trained.data, "--name", "searched", *plain, *places)
+    ran = workshop.quick.run("train", trained.data, "--name", "searched", *plain, *places)
     assert ran.status == 0, ran.err
     assert "Heads that were tried" in ran.out
     return "searched"
@@ -312,7 +314,7 @@ def test_a_setting_of_the_head_ends_the_search(
 ) -> None:
     places = ("--cache", workshop.cache, "--runs", workshop.runs, "--overwrite")
     plain = ("--backbone", "efficientnet_lite0", "--field", "film", "--views", 0, "--folds", 2)
-    ran = workshop.run("train", trained.data, "--name", "unsearched", *plain, *places, *option)
+    ran = workshop.quick.run("train", trained.data, "--name", "unsearched", *plain, *places, *option)
     assert ran.status == 0, ran.err
     assert workshop.report("unsearched")["search"] is None
     assert "Heads that were tried" not in ran.out + workshop.card("unsearched")
@@ -341,7 +343,7 @@ def test_three_classes_give_a_bundle_that_names_the_likeliest(
 def test_resnet50_with_a_weight_file_of_ones_own(workshop: Workshop, random_resnet50: Path, tmp_path: Path) -> None:
     file = random_resnet50
     data = write_published(tmp_path / "twelve", images=6, batches=(0,))
-    ran = workshop.train(data, "resnet", "--backbone", "resnet50", "--weights", file, "--views", 0, "--folds", 3)
+    ran = workshop.quick.train(data, "resnet", "--backbone", "resnet50", "--weights", file, "--views", 0, "--folds", 3)
     assert ran.status == 0, ran.err
     assert "not the published" in ran.out
     bundle = workshop.load("resnet")
