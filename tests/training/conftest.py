@@ -4,7 +4,7 @@ import io
 import json
 import warnings
 from collections.abc import Iterator
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -178,14 +178,23 @@ def extractor(weights: WeightsFile) -> FeatureExtractor:
     return build_feature_extractor(get_backbone("efficientnet_lite0"), weights)
 
 
-@pytest.fixture
-def untraced() -> Iterator[None]:
-    """Networks run one operation after the other: to trace and optimise their graphs takes longer than their few steps."""
+@contextmanager
+def untraced_networks() -> Iterator[None]:
+    """Networks run one operation after the other: to trace and optimise their graphs takes longer than a few small steps."""
     import tensorflow as tf
 
     tf.config.run_functions_eagerly(True)
     with warnings.catch_warnings():
         # Batches are made by Python anyway.
         warnings.filterwarnings("ignore", "Even though the .* does not apply to tf.data functions", UserWarning)
+        try:
+            yield
+        finally:
+            tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
+def untraced() -> Iterator[None]:
+    """As `untraced_networks`, for a test."""
+    with untraced_networks():
         yield
-    tf.config.run_functions_eagerly(False)

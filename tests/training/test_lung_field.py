@@ -111,7 +111,7 @@ def test_evaluation_sets_a_film_aside_on_which_it_fails_unforeseen(
 
 
 def test_it_is_evaluated_and_stressed_as_it_was_trained(
-    workshop: Workshop, folder: Path, trained_on_lungs: str, tmp_path: Path
+    workshop: Workshop, folder: Path, trained_on_lungs: str, untraced: None, tmp_path: Path
 ) -> None:
     patients = ("--patient-regex", PATIENTS)
     ran = workshop.quick.evaluate(trained_on_lungs, folder, tmp_path / "report", *patients)

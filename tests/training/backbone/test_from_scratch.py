@@ -145,7 +145,7 @@ def test_a_bundle_from_scratch_stands_alone(
     workshop: Workshop, untraced: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     films = write_published(tmp_path, images=10)
-    ran = workshop.train(films, "scratched", *SCRATCH, "--learning-rate", "0.001")
+    ran = workshop.quick.train(films, "scratched", *SCRATCH, "--learning-rate", "0.001")
     assert ran.status == 0, ran.err
     bundle, report = workshop.load("scratched"), workshop.report("scratched")
     assert bundle.spec.backbone.id == "resnet18"

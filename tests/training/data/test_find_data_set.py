@@ -47,7 +47,7 @@ def test_three_levels_down_is_too_deep(tmp_path: Path) -> None:
 def test_the_archive_as_it_unpacks_names_the_command_at_each_level(tmp_path: Path, workshop: Workshop) -> None:
     outer = unpacked(tmp_path)
     started = time.monotonic()
-    ran = workshop.train(outer, "archive", "--views", 0)
+    ran = workshop.quick.train(outer, "archive", "--views", 0)
     assert time.monotonic() - started < 5
     assert ran.status == 2
     assert ran.err.startswith("error [mixed_layout]: ")
@@ -147,7 +147,7 @@ def test_hidden_and_checkpoint_folders_are_listed(tmp_path: Path) -> None:
 
 def test_a_run_says_where_the_classes_lie_and_what_was_left_out(tmp_path: Path, workshop: Workshop) -> None:
     fill(tmp_path, "outer/A/1.png", "outer/B/2.png", "outer/B/.ipynb_checkpoints/2.png", "__MACOSX/x.png")
-    ran = workshop.train(tmp_path, "few", "--views", 0)
+    ran = workshop.quick.train(tmp_path, "few", "--views", 0)
     assert f"The class folders lie in {tmp_path / 'outer'}." in ran.out
     assert f"Left out: {tmp_path / 'outer/B/.ipynb_checkpoints'}: checkpoints" in ran.out
     assert f"Left out: {tmp_path / '__MACOSX'}: left behind by macOS" in ran.out

@@ -271,7 +271,7 @@ def test_plots_are_written_and_the_terminal_says_where(workshop: Workshop, evalu
 
 def test_the_training_folder_is_told_from_others(workshop: Workshop, trained: Trained, tmp_path: Path) -> None:
     before = workshop.shards()
-    ran = workshop.evaluate(trained.name, trained.data, tmp_path)
+    ran = workshop.quick.evaluate(trained.name, trained.data, tmp_path)
     assert ran.status == 0
     assert "flatter" in ran.out
     assert json.loads((tmp_path / "evaluation.json").read_text())["is_training_data"] is True
@@ -283,7 +283,7 @@ def test_where_a_folder_has_a_test_split_that_alone_is_judged(
 ) -> None:
     shutil.copytree(trained.data, tmp_path / "data/train")
     shutil.copytree(elsewhere, tmp_path / "data/test")
-    ran = workshop.evaluate(trained.name, tmp_path / "data", tmp_path / "out")
+    ran = workshop.quick.evaluate(trained.name, tmp_path / "data", tmp_path / "out")
     assert ran.status == 0
     judged = json.loads((tmp_path / "out/evaluation.json").read_text())
     assert judged["images"] == {"NORMAL": 11, "PNEUMONIA": 11}

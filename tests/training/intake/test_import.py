@@ -214,7 +214,7 @@ def test_a_table_of_ones_own_is_trained_on_with_its_patients(tmp_path: Path, wor
     published = own_table(tmp_path, films, ends="\r\n")
     ran = run_import(workshop, published, tmp_path / "made", *OWN, "--split", "part")
     assert ran.status == 0, ran.err
-    ran = workshop.train(tmp_path / "made", "imported", "--views", 0)
+    ran = workshop.quick.train(tmp_path / "made", "imported", "--views", 0)
     assert ran.status == 0, ran.err
     assert "Patients: the table manifest.csv: 47 files of 24 patients." in ran.out
     data = workshop.load("imported").spec.data

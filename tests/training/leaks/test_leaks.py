@@ -220,7 +220,7 @@ def test_a_leaking_folder_is_refused_with_list_and_picture(workshop: Workshop, l
 
 
 def test_regroup_trains_and_says_what_it_did(workshop: Workshop, leaking: Path) -> None:
-    ran = workshop.train(leaking, "regrouped", "--regroup")
+    ran = workshop.quick.train(leaking, "regrouped", "--regroup")
     assert ran.status == 0, ran.err
     assert "patients merged into another: 2; images taken out of the training part: 1" in ran.out
     report = workshop.report("regrouped")

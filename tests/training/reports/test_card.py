@@ -170,7 +170,7 @@ def test_every_fact_is_told_under_some_item():
 
 
 def test_training_data_are_no_external_result(workshop: Workshop, trained: Trained, tmp_path: Path):
-    ran = workshop.evaluate(trained.name, trained.data, tmp_path, "--into-card")
+    ran = workshop.quick.evaluate(trained.name, trained.data, tmp_path, "--into-card")
     assert ran.status == 2
     assert "must come from images that the bundle was not trained on" in ran.err
     assert "## External result\n\nNone." in workshop.card(trained.name)
