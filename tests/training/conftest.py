@@ -143,7 +143,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def trained(workshop: Workshop, films: Path) -> Trained:
     """The bundle `first`."""
-    ran = workshop.train(films, "first")
+    ran = workshop.quick.train(films, "first")
     assert ran.status == 0, ran.err
     return Trained("first", films, ran)
 

@@ -115,7 +115,7 @@ def test_a_plain_embedding_is_that_of_the_whole_network(
     extractor: FeatureExtractor, folder: Path, entries: tuple[Entry, ...], whole: tuple[NDArray[np.float32], Path]
 ) -> None:
     network = build_network(extractor, build_head(LITE.embedding_size, 2, HeadConfig(width=0)))
-    for entry, embedding in zip(entries, whole[0][:, 0], strict=True):
+    for entry, embedding in zip(entries[::3], whole[0][::3, 0], strict=True):
         pixels = extractor.resize(read_radiograph(folder / entry.path).pixels[None, :, :, None])
         outputs = network(pixels)
         feature_map = np.asarray(outputs["feature_map"])[0]
