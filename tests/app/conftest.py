@@ -3,6 +3,7 @@
 import io
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from copy import copy
 from functools import cache
 from pathlib import Path
 
@@ -12,12 +13,14 @@ from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from app.samples import read_sample, sample_names
+from app.serving import serving as app_serving
 from app.serving.serving import Serving
 from app.session import serving
-from models.bundle import BUNDLES_VARIABLE, BundleSpec
+from models.bundle import BUNDLES_VARIABLE, Bundle, BundleSpec
 from models.films.radiograph import read_radiograph
 from models.gate import GateThresholds
 from models.predictor import Predictor
+from models.registry.proof import prove_bundle
 from tests.bundles import CLASSES, TWO, write_bundle
 
 MakeFilm = Callable[..., bytes]
@@ -45,9 +48,28 @@ def _main_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
 
 
+@pytest.fixture(scope="session")
+def prove_once() -> Callable[..., Predictor]:
+    """Load and prove a bundle as a server does, and take the same networks for one of the same content elsewhere."""
+    known: dict[tuple[str, str], Predictor] = {}
+
+    def prove(bundle: Bundle, *, engine: str = "auto") -> Predictor:
+        key = bundle.sha256, engine
+        if key not in known:
+            known[key] = prove_bundle(bundle, engine=engine)
+        predictor = copy(known[key])
+        predictor.bundle = bundle
+        return predictor
+
+    return prove
+
+
 @pytest.fixture
-def open_app() -> Iterator[Callable[..., AppTest]]:
-    """Open the app as a visitor would, with a browser of a language; what the server keeps of a bundle starts anew each time."""
+def open_app(prove_once: Callable[..., Predictor], monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., AppTest]]:
+    """Open the app as a visitor would, with a browser of a language; what the server keeps of a bundle starts anew each time,
+    but for the networks: each page asks them, and how they are loaded is no page's matter.
+    """
+    monkeypatch.setattr(app_serving, "prove_bundle", prove_once)
 
     def start(*, language: str = "en-GB") -> AppTest:
         serving.clear()

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from app.pictures import smaller
 from app.samples import read_sample, sample_names
 from app.words.wording import SHORTCUT_CAPTION, WHAT_WAS_SHOWN
 from models.bundle import BundleSpec
@@ -32,8 +34,10 @@ def png(pixels: NDArray[np.uint8]) -> bytes:
     return stream.getvalue()
 
 
-def upright_film(number: int = 0) -> NDArray[np.uint8]:
-    return read_radiograph(read_sample(sample_names()[number])).pixels
+@cache
+def upright_film() -> NDArray[np.uint8]:
+    """A film small enough to be packed and drawn quickly, and large enough that its lungs are found."""
+    return smaller(read_radiograph(read_sample(sample_names()[0])).pixels, 480)
 
 
 def only_result(app: AppTest) -> Any:

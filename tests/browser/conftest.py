@@ -64,35 +64,35 @@ def windows(browser: Browser) -> OpenWindow:
 
 
 def open_window(browser: Browser, scheme: str, locale: str) -> BrowserContext:
-    """A window that knows of nothing before."""
-    context = browser.new_context(color_scheme=scheme, locale=locale)
+    """A window that knows of nothing before, of a visitor who wants nothing to move: processors draw each picture of it."""
+    context = browser.new_context(color_scheme=scheme, locale=locale, reduced_motion="reduce")
     context.set_default_timeout(PATIENCE)
     return context
 
 
 @pytest.fixture
-def open_page(browser: Browser, windows: OpenWindow, server: Server) -> Iterator[OpenPage]:
+def open_page(windows: OpenWindow) -> Iterator[OpenPage]:
     """See `watched_pages`."""
-    with watched_pages(browser, windows, server) as start:
+    with watched_pages(windows) as start:
         yield start
 
 
 @pytest.fixture(scope="module")
-def open_shared_page(browser: Browser, windows: OpenWindow, server: Server) -> Iterator[OpenPage]:
+def open_shared_page(windows: OpenWindow) -> Iterator[OpenPage]:
     """See `watched_pages`; what is opened stays open for all tests of a file, and is asked about at the last one's end."""
-    with watched_pages(browser, windows, server) as start:
+    with watched_pages(windows) as start:
         yield start
 
 
 @contextmanager
-def watched_pages(browser: Browser, windows: OpenWindow, server: Server) -> Iterator[OpenPage]:
-    """Open the Screen page, a session of its own, in a shared window, or `alone` in one that knows of nothing before.
+def watched_pages(windows: OpenWindow) -> Iterator[OpenPage]:
+    """Open the Screen page at an address, a session of its own, in a tab of a shared window.
 
     At the end, no console error and no foreign request is tolerated.
     """
     complaints: list[str] = []
-    opened: list[Page | BrowserContext] = []
-    visited = {server.url}
+    opened: list[Page] = []
+    visited: set[str] = set()
 
     def watch_console(message: ConsoleMessage) -> None:
         if message.type == "error":
@@ -103,14 +103,10 @@ def watched_pages(browser: Browser, windows: OpenWindow, server: Server) -> Iter
         if urlsplit(url).scheme not in ("data", "blob") and not url.startswith(own):
             complaints.append(f"request: {url}")
 
-    def start(
-        *, width: int = 1280, height: int = 900, scheme: str = "light", url: str = server.url, locale: str = "en-GB",
-        alone: bool = False,
-    ) -> Page:  # fmt: skip
-        visited.add(url)
-        window = open_window(browser, scheme, locale) if alone else windows(scheme, locale)
-        page = window.new_page()
-        opened.append(window if alone else page)
+    def start(url: str, *, width: int = 1280, height: int = 900, scheme: str = "light", locale: str = "en-GB") -> Page:
+        visited.add(f"{urlsplit(url).scheme}://{urlsplit(url).netloc}")
+        page = windows(scheme, locale).new_page()
+        opened.append(page)
         page.set_viewport_size({"width": width, "height": height})
         page.on("console", watch_console)
         page.on("pageerror", lambda error: complaints.append(f"page: {error}"))

@@ -4,9 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Error, Locator, Page, ViewportSize, expect
 
 from app.samples import FOLDER, sample_label, sample_names
+from app.words.language import _
+
+WIDE: ViewportSize = {"width": 1280, "height": 900}
+TELEPHONE: ViewportSize = {"width": 390, "height": 844}
 
 
 def sample(start: str, suffix: str) -> Path:
@@ -28,6 +33,40 @@ def upload(page: Page, *files: Path) -> None:
     expect(page.get_by_role("progressbar")).to_have_count(0)
 
 
+def cards(page: Page) -> Locator:
+    """The cards of the Screen page."""
+    return page.locator('[class*="st-key-card_"]')
+
+
+def lay_out(page: Page, *files: Path) -> None:
+    """Have these films on the Screen page, in cards that nobody has touched, and no others, whatever was there before."""
+    go_to_screen(page)
+    clear = page.get_by_role("button", name=_("Clear all"))
+    if clear.count():
+        clear.click()
+    expect(cards(page)).to_have_count(0)
+    settle(page)
+    if files:
+        upload(page, *files)
+        settle(page)
+
+
+def shows(page: Page, *files: Path) -> bool:
+    """Whether the Screen page has a card for each of these files, and no other."""
+    go_to_screen(page)
+    return page.locator("h3.pl-file").all_inner_texts() == [file.name for file in files]
+
+
+def go_to_screen(page: Page) -> None:
+    """The Screen page, wherever the tests before went."""
+    settle(page)
+    heading = page.get_by_role("heading", name=_("Screen chest radiographs"))
+    if not heading.count():
+        page.get_by_role("link", name=_("Screen"), exact=True).click()
+        expect(heading).to_be_visible()
+        settle(page)
+
+
 def settle(page: Page) -> None:
     """Wait until the server has answered all that was asked."""
     expect(page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]')).to_be_visible()
@@ -36,7 +75,7 @@ def settle(page: Page) -> None:
 def choose_first(page: Page, name: str) -> None:
     """Choose the first option of a list with the keyboard; asked again where the page was drawn anew meanwhile."""
     box, option = page.get_by_role("combobox", name=name), page.get_by_role("option").first
-    for _ in range(10):
+    for _time in range(10):
         box.focus()
         page.keyboard.press("ArrowDown")
         try:
@@ -50,7 +89,7 @@ def choose_first(page: Page, name: str) -> None:
 
 def tab_to(page: Page, element: Locator, *, most: int = 80) -> None:
     """Press the tabulator until the element has the focus, and see that the focus shows."""
-    for _ in range(most):
+    for _press in range(most):
         page.keyboard.press("Tab")
         if element.evaluate("element => element.contains(document.activeElement)"):
             assert page.evaluate(FOCUS_SHOWS), "the focus cannot be seen"
@@ -69,10 +108,14 @@ FOCUS_SHOWS = """() => {
 
 def apart(above: Locator, below: Locator) -> float:
     """Pixels from the top of one element down to that of another, however the page is scrolled."""
-    top, bottom = above.bounding_box(), below.bounding_box()
-    assert top is not None
-    assert bottom is not None
-    return bottom["y"] - top["y"]
+    return place(below)["y"] - place(above)["y"]
+
+
+def place(element: Locator) -> dict[str, float]:
+    """Where an element is, and how large."""
+    box = element.bounding_box()
+    assert box is not None
+    return dict(box)
 
 
 def sideways(page: Page) -> int:
@@ -89,6 +132,24 @@ def resize(page: Page, window: ViewportSize) -> None:
     """Give the window another size, and wait until the page fits into it: tables are drawn again a moment later."""
     page.set_viewport_size(window)
     page.wait_for_function(f"() => ({SIDEWAYS})() <= 0", timeout=10_000)
+
+
+def assert_cards_fit(page: Page, film: Path, folder: Path) -> None:
+    """A card of a film of any shape fits the window beside what always stays in sight, and its picture keeps the shape."""
+    shapes = ((1400, 1000), (1000, 1000), (900, 1300))
+    files = [folder / f"{width}.png" for width, _ in shapes]
+    for file, shape in zip(files, shapes, strict=True):
+        Image.open(film).convert("L").resize(shape).save(file, compress_level=1)
+    resize(page, WIDE)
+    lay_out(page, *files)
+    taken = place(page.locator(".st-key-navigation"))["height"] + place(page.locator(".pl-notice"))["height"]
+    expect(cards(page)).to_have_count(len(files))
+    for number, (width, height) in enumerate(shapes):
+        one = cards(page).nth(number)
+        assert place(one)["height"] <= WIDE["height"] - taken
+        picture = one.get_by_role("img", name="Chest radiograph")
+        assert place(picture)["width"] / place(picture)["height"] == pytest.approx(width / height, rel=0.02)
+        assert place(picture)["height"] > 300
 
 
 def luminance(page: Page, selector: str, colour: str) -> float:

@@ -41,7 +41,7 @@ def test_a_batch_goes_on_when_the_tab_was_closed_and_the_server_killed(
     write_films(films)
     environment = {FOLDERS_VARIABLE: str(films), SPOOL_VARIABLE: str(spool), AUDIT_VARIABLE: str(log)}
     with start_server(environment=environment) as server:
-        page = batch_page(open_page(url=server.url))
+        page = batch_page(open_page(server.url))
         page.get_by_role("tab", name="A folder on the server").click()
         page.get_by_role("button", name="Judge this folder").click()
         expect(page.get_by_role("button", name="Cancel")).to_be_visible()
@@ -53,7 +53,7 @@ def test_a_batch_goes_on_when_the_tab_was_closed_and_the_server_killed(
     assert done < FILMS, "it was done before the server was killed"
 
     with start_server(environment=environment) as server:
-        page = batch_page(open_page(url=server.url, width=390, height=844, scheme="dark"))
+        page = batch_page(open_page(server.url, width=390, height=844, scheme="dark"))
         expect(
             page.get_by_text(f"The server ended while this batch was judged. {done} of {FILMS} files are")
         ).to_be_visible()

@@ -1,15 +1,15 @@
 """The page in Korean, as a browser that asks for Korean gets it: Streamlit's own words, too."""
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.steps import sample, settle, sideways, upload
-
-OpenPage = Callable[..., Page]
+from app.words.language import speaking
+from tests.browser.conftest import OpenPage
+from tests.browser.steps import WIDE, lay_out, resize, sample, settle, sideways, upload
+from tests.conftest import Server
 
 # What is to be read or heard anywhere, but for names: of files, classes, formats and codes.
 LATIN = r"""() => {
@@ -36,8 +36,27 @@ def too_large(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_visit_in_korean_from_the_uploader_to_the_reading(open_page: OpenPage, too_large: Path) -> None:
-    page = open_page(locale="ko-KR", scheme="dark")
+@pytest.fixture(scope="module")
+def visited(open_shared_page: OpenPage, server: Server) -> Page:
+    """Nobody chose the language: the browser asks for it."""
+    page = open_shared_page(server.url, locale="ko-KR", scheme="dark")
+    expect(page.get_by_role("heading", name="흉부 X선 사진 선별")).to_be_visible()
+    return page
+
+
+@pytest.fixture
+def korean(visited: Page) -> Page:
+    """The page in Korean with no film on it, whatever the tests before chose."""
+    settle(visited)
+    visited.get_by_role("radio", name="한국어").click()
+    with speaking("ko"):
+        lay_out(visited)
+    return visited
+
+
+def test_a_visit_in_korean_from_the_uploader_to_the_reading(korean: Page, too_large: Path) -> None:
+    page = korean
+    resize(page, WIDE)
     expect(page.get_by_role("heading", name="흉부 X선 사진 선별")).to_be_visible()
     expect(page.get_by_role("button", name="파일 선택", exact=True)).to_be_visible()
     expect(page.get_by_text("파일당 64MB까지")).to_be_visible()
@@ -54,8 +73,9 @@ def test_a_visit_in_korean_from_the_uploader_to_the_reading(open_page: OpenPage,
     assert page.evaluate(LATIN) == []
 
 
-def test_the_switch_brings_english_back_streamlits_own_words_too(open_page: OpenPage) -> None:
-    page = open_page(locale="ko-KR", width=375, height=812)
+def test_the_switch_brings_english_back_streamlits_own_words_too(korean: Page) -> None:
+    page = korean
+    resize(page, {"width": 375, "height": 812})
     expect(page.get_by_role("button", name="파일 선택", exact=True)).to_be_visible()
     assert sideways(page) <= 0
     page.get_by_role("radio", name="English").click()

@@ -6,24 +6,24 @@ import pytest
 from PIL import Image, ImageOps
 from playwright.sync_api import Locator, Page, expect
 
-from app.samples import sample_names
 from tests.browser.conftest import OpenPage
 from tests.browser.steps import (
+    TELEPHONE,
+    WIDE,
+    assert_cards_fit,
+    cards,
     contrast,
     in_each_scheme,
+    lay_out,
     luminance,
+    place,
     resize,
     sample,
     settle,
     sideways,
     tab_to,
-    thumbnail,
-    upload,
 )
 from tests.conftest import Server
-
-WIDE = {"width": 1280, "height": 900}
-TELEPHONE = {"width": 390, "height": 844}
 
 
 @pytest.fixture(scope="module")
@@ -34,12 +34,16 @@ def upright(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def shown(open_shared_page: OpenPage, lungs_server: Server, upright: Path) -> Page:
-    """The upright film, judged by its lungs."""
-    page = open_shared_page(url=lungs_server.url, **WIDE)
-    upload(page, upright)
-    settle(page)
-    return page
+def visited(open_shared_page: OpenPage, lungs_server: Server) -> Page:
+    return open_shared_page(lungs_server.url)
+
+
+@pytest.fixture
+def shown(visited: Page, upright: Path) -> Page:
+    """The upright film, judged by its lungs, in a wide window, whatever the tests before did there."""
+    resize(visited, WIDE)
+    lay_out(visited, upright)
+    return visited
 
 
 @pytest.fixture
@@ -56,45 +60,8 @@ def inverted(tmp_path: Path, upright: Path) -> Path:
     return file
 
 
-def place(element: Locator) -> dict[str, float]:
-    box = element.bounding_box()
-    assert box is not None
-    return dict(box)
-
-
-def cards(page: Page) -> Locator:
-    return page.locator('[class*="st-key-card_"]')
-
-
 def card(page: Page) -> Locator:
     return cards(page).first
-
-
-def test_the_drop_zone_comes_first_and_samples_are_pictures_that_are_judged_on_a_click(open_page: OpenPage) -> None:
-    page = open_page()
-    zone, first = page.get_by_test_id("stFileUploaderDropzone"), thumbnail(page, sample_names()[0])
-    for window in (WIDE, TELEPHONE):
-        resize(page, window)
-        expect(zone).to_be_in_viewport(ratio=1)
-        expect(first).to_be_visible()
-        assert place(zone)["y"] + place(zone)["height"] < place(first)["y"]
-        assert place(zone)["y"] + place(zone)["height"] < window["height"] / 2
-        above = page.locator("[data-testid=stCaptionContainer]").filter(visible=True).all()
-        lines = [one for one in above if place(one)["y"] < place(zone)["y"]]
-        assert len(lines) == 1
-        if window is WIDE:
-            assert place(lines[0].locator("p"))["height"] < 30, "the line above the drop zone is one line"
-
-    resize(page, WIDE)
-    name = sample("pneumonia", ".jpeg").name
-    button = thumbnail(page, name)
-    picture = button.locator("img")
-    assert picture.evaluate("image => image.complete && image.naturalWidth") > 100
-    assert place(picture)["width"] > 60
-    assert name not in page.locator(".st-key-samples").inner_text()
-    button.click()
-    expect(page.get_by_role("heading", name=name, exact=True)).to_be_visible()
-    expect(page.locator(".pl-verdict")).to_be_visible()
 
 
 def test_the_switch_shows_and_hides_what_was_judged(shown: Page) -> None:
@@ -115,11 +82,10 @@ def test_the_switch_shows_and_hides_what_was_judged(shown: Page) -> None:
 
 
 def test_films_with_a_finding_are_mended_and_judged_with_one_click_each(
-    open_page: OpenPage, lungs_server: Server, turned: Path, inverted: Path
+    visited: Page, turned: Path, inverted: Path
 ) -> None:
-    page = open_page(url=lungs_server.url, **WIDE)
-    upload(page, turned, inverted)
-    settle(page)
+    page = visited
+    lay_out(page, turned, inverted)
     for window in (WIDE, TELEPHONE):
         resize(page, window)
         for number, code in enumerate(("turned", "inverted")):
@@ -146,25 +112,8 @@ def mend(page: Page, offer: str, told: str, *, left: int) -> None:
     assert sideways(page) == 0
 
 
-@pytest.mark.parametrize("bundle", ["shipped", "lungs"])
-def test_a_card_fits_one_screen(
-    open_page: OpenPage, server: Server, lungs_server: Server, tmp_path: Path, upright: Path, bundle: str
-) -> None:
-    shapes = ((1400, 1000), (1000, 1000), (900, 1300))
-    files = [tmp_path / f"{width}.png" for width, _ in shapes]
-    for file, shape in zip(files, shapes, strict=True):
-        Image.open(upright).convert("L").resize(shape).save(file, compress_level=1)
-    page = open_page(url=lungs_server.url if bundle == "lungs" else server.url, **WIDE)
-    upload(page, *files)
-    settle(page)
-    taken = place(page.locator(".st-key-navigation"))["height"] + place(page.locator(".pl-notice"))["height"]
-    expect(cards(page)).to_have_count(len(files))
-    for number, (width, height) in enumerate(shapes):
-        one = cards(page).nth(number)
-        assert place(one)["height"] <= WIDE["height"] - taken
-        picture = one.get_by_role("img", name="Chest radiograph")
-        assert place(picture)["width"] / place(picture)["height"] == pytest.approx(width / height, rel=0.02)
-        assert place(picture)["height"] > 300
+def test_a_card_fits_one_screen(visited: Page, tmp_path: Path, upright: Path) -> None:
+    assert_cards_fit(visited, upright, tmp_path)
 
 
 def test_a_film_fills_the_screen_when_it_is_asked_to(shown: Page) -> None:
@@ -179,11 +128,10 @@ def test_a_film_fills_the_screen_when_it_is_asked_to(shown: Page) -> None:
     expect(page.get_by_role("button", name="Close fullscreen")).to_have_count(0)
 
 
-def test_what_is_said_of_the_lungs_can_be_read_in_light_and_dark(
-    open_page: OpenPage, lungs_server: Server, turned: Path
-) -> None:
-    page = open_page(url=lungs_server.url)
-    upload(page, turned)
+def test_what_is_said_of_the_lungs_can_be_read_in_light_and_dark(visited: Page, turned: Path) -> None:
+    page = visited
+    resize(page, WIDE)
+    lay_out(page, turned)
     button = '[class*="st-key-mend_"] button'
     for background in in_each_scheme(page):
         assert contrast(luminance(page, ".pl-refusal p", "color"), background) >= 7

@@ -47,9 +47,8 @@ def retraining(start_server: StartServer, films: Path, tmp_path: Path) -> Iterat
 
 
 def enter(open_page: OpenPage, server: Server, language: str) -> Page:
-    """A new window with the app in a language."""
-    page = open_page(url=server.url, alone=True)
-    page.goto(f"{server.url}/?lang={language}")
+    """A new tab with the app in a language."""
+    page = open_page(f"{server.url}/?lang={language}")
     settle(page)
     return page
 
@@ -68,7 +67,7 @@ def test_retrain_come_back_promote_predict_and_roll_back(
         page = enter(open_page, retraining, language)
         start_training(page)
         page.get_by_role("button", name=_("Stop"), exact=True).wait_for()
-        page.context.close()
+        page.close()
 
         page = enter(open_page, retraining, language)
         go_to(page, _("Retrain"))
