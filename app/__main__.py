@@ -35,7 +35,7 @@ from models.devices.device import DeviceError, DeviceReport
 from models.devices.doctor import require_gpu
 from models.engines.load import ENGINES, engine_device
 from models.predictor import backbone_weights
-from models.system.process import give_back_memory
+from models.system.process import give_back_memory, keep_what_is_imported
 
 NO_DEVICE, WRONG_USAGE = 1, 2
 
@@ -160,7 +160,9 @@ def serve(host: str, port: int, settings: Settings) -> int:
     batches = batch_runner()  # now, and not with the first page, so that old ones are deleted in time
     try:
         routes = api_routes(lambda: serving().now, settings)
-        st.App(entry, routes=routes, lifespan=answers_at_once).run(config=options)
+        page_and_api = st.App(entry, routes=routes, lifespan=answers_at_once)
+        keep_what_is_imported()
+        page_and_api.run(config=options)
     finally:
         batches.end()
     return 0

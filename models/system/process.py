@@ -26,6 +26,16 @@ def run_command(main: Callable[[], int]) -> NoReturn:
     sys.exit(status)
 
 
+def keep_what_is_imported() -> None:
+    """Look for garbage no more among what is there now: for a process that serves for long, before it serves anybody.
+
+    Streamlit has all garbage collected after each run of a page; among the functions of all modules, that takes longer than the
+    run itself. What comes later is collected as before.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 def trim_memory() -> None:
     """Give back what was freed and still stays with the process, where the C library can do that (malloc_trim(3))."""
     library = ctypes.CDLL(None)

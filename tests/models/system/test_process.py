@@ -1,11 +1,15 @@
 """How a process that serves for long keeps its memory."""
 
 import ctypes
+import gc
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import pytest
+
+from models.system.process import keep_what_is_imported
 
 ROOT = Path(__file__).parents[3]
 
@@ -42,3 +46,19 @@ def test_a_films_pages_are_asked_for_once_and_a_large_block_goes_back() -> None:
     pages, kilobytes = map(int, done.stdout.split())
     assert pages < 1_000  # of the 30,000 that ten films take
     assert kilobytes < 1_024  # of the 65,536 of the block
+
+
+class Ring:
+    """Garbage that only the collector finds."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_what_is_imported_is_passed_over_and_what_comes_later_is_collected() -> None:
+    before = Ring()
+    keep_what_is_imported()
+    assert not any(one is before for one in gc.get_objects())
+    later = weakref.ref(Ring())
+    gc.collect()
+    assert later() is None
