@@ -7,7 +7,9 @@ from copy import copy
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
@@ -24,6 +26,7 @@ from models.registry.proof import prove_bundle
 from tests.bundles import CLASSES, TWO, write_bundle
 
 MakeFilm = Callable[..., bytes]
+OpenApp = Callable[..., AppTest]
 
 MAIN = Path(__file__).parents[2] / "app/main.py"
 
@@ -65,7 +68,7 @@ def prove_once() -> Callable[..., Predictor]:
 
 
 @pytest.fixture
-def open_app(prove_once: Callable[..., Predictor], monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., AppTest]]:
+def open_app(prove_once: Callable[..., Predictor], monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenApp]:
     """Open the app as a visitor would, with a browser of a language; what the server keeps of a bundle starts anew each time,
     but for the networks: each page asks them, and how they are loaded is no page's matter.
     """
@@ -79,12 +82,6 @@ def open_app(prove_once: Callable[..., Predictor], monkeypatch: pytest.MonkeyPat
 
     yield start
     serving.clear()
-
-
-@pytest.fixture
-def warm_app() -> AppTest:
-    """The app as a second visitor opens it: the model that the server has loaded stays, for tests that ask nothing of it."""
-    return AppTest.from_file(MAIN, default_timeout=120).run()
 
 
 @pytest.fixture
@@ -122,8 +119,12 @@ def live(root: Path) -> Iterator[Serving]:
 def make_film() -> MakeFilm:
     """Take the synthetic films in turn, as PNG and at any width; the same number is the same film."""
 
+    @cache
+    def decoded(name: str) -> NDArray[np.uint8]:
+        return read_radiograph(read_sample(name)).pixels
+
     def make(number: int = 0, *, width: int = 300) -> bytes:
-        pixels = read_radiograph(read_sample(sample_names()[number])).pixels
+        pixels = decoded(sample_names()[number])
         film = Image.fromarray(pixels).resize((width, round(width * pixels.shape[0] / pixels.shape[1])))
         stream = io.BytesIO()
         film.save(stream, "PNG")

@@ -9,14 +9,16 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from app.__main__ import main
 from app.api.tokens import TOKENS_VARIABLE, read_tokens
 from models.bundle import BUNDLES_VARIABLE, load_bundle
 from models.system.quiet import without_tensorflow_chatter
-from tests.conftest import ROOT, StartServer
+from tests.conftest import ROOT, Server, StartServer
 
 HANDSHAKE = {
     "Upgrade": "websocket",
@@ -67,21 +69,27 @@ def test_tokens_are_made_here_and_a_file_without_any_is_told(tmp_path: Path) -> 
     assert made.returncode == 0
     (tmp_path / "tokens").write_text(f"{line}\n", encoding="utf-8")
     assert read_tokens(tmp_path / "tokens").owner(token) == "ward-3"
-    assert run("token", "two words").returncode == 2
+    assert main(["token", "two words"]) == 2
 
     result = run(**{TOKENS_VARIABLE: str(tmp_path / "absent")})
     assert result.returncode == 2
     assert result.stderr.startswith(f"error: {TOKENS_VARIABLE} must name a readable text file")
 
 
-def test_page_and_api_are_on_one_server(start_server: StartServer) -> None:
+@pytest.fixture(scope="module")
+def running(start_server: StartServer) -> Iterator[Server]:
+    """A server that nobody ends meanwhile."""
     with start_server() as server:
-        with urllib.request.urlopen(f"{server.url}/api/v1/health", timeout=60) as response:
-            assert json.load(response)["bundle"]["sha256"] == load_bundle().sha256
-        with urllib.request.urlopen(f"{server.url}/metrics", timeout=10) as response:
-            assert b"pneumolens_model_info" in response.read()
-        with urllib.request.urlopen(server.url, timeout=10) as response:
-            assert b"<title>Streamlit</title>" in response.read()  # the page's own title comes with its script
+        yield server
+
+
+def test_page_and_api_are_on_one_server(running: Server) -> None:
+    with urllib.request.urlopen(f"{running.url}/api/v1/health", timeout=60) as response:
+        assert json.load(response)["bundle"]["sha256"] == load_bundle().sha256
+    with urllib.request.urlopen(f"{running.url}/metrics", timeout=60) as response:
+        assert b"pneumolens_model_info" in response.read()
+    with urllib.request.urlopen(running.url, timeout=60) as response:
+        assert b"<title>Streamlit</title>" in response.read()  # the page's own title comes with its script
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -93,20 +101,19 @@ def test_a_signal_ends_it(start_server: StartServer, number: signal.Signals) -> 
         assert "Traceback" not in server.log.read_text()
 
 
-def test_only_names_of_this_machine_reach_the_pages(start_server: StartServer) -> None:
-    with start_server() as server:
-        address = server.url.removeprefix("http://")
+def test_only_names_of_this_machine_reach_the_pages(running: Server) -> None:
+    address = running.url.removeprefix("http://")
 
-        def shake(host: str, origin: str) -> int:
-            connection = http.client.HTTPConnection(address, timeout=10)
-            connection.request("GET", "/_stcore/stream", headers={**HANDSHAKE, "Host": host, "Origin": origin})
-            status = connection.getresponse().status
-            connection.close()
-            return status
+    def shake(host: str, origin: str) -> int:
+        connection = http.client.HTTPConnection(address, timeout=60)
+        connection.request("GET", "/_stcore/stream", headers={**HANDSHAKE, "Host": host, "Origin": origin})
+        status = connection.getresponse().status
+        connection.close()
+        return status
 
-        assert shake(address, server.url) == 101
-        assert shake("rebound.example", "http://rebound.example") == 403
-        assert shake(address, "http://elsewhere.example") == 403
+    assert shake(address, running.url) == 101
+    assert shake("rebound.example", "http://rebound.example") == 403
+    assert shake(address, "http://elsewhere.example") == 403
 
 
 def test_what_is_not_chatter_reaches_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:

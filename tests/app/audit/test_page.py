@@ -4,12 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from app.api.routes import read_settings
 from app.audit.log import AUDIT_VARIABLE
 from app.audit.verify import verify_log
-from tests.app.conftest import MakeFilm
+from tests.app.conftest import MakeFilm, OpenApp
 from tests.app.steps import upload
 
 
@@ -19,10 +18,10 @@ def entries(path: Path) -> list[dict]:
 
 
 def test_the_page_writes_a_line_before_it_shows_a_film(
-    warm_app: AppTest, make_film: MakeFilm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    open_app: OpenApp, make_film: MakeFilm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(AUDIT_VARIABLE, str(tmp_path / "audit.jsonl"))
-    app = upload(warm_app, ("KIM_19700101.png", make_film()))
+    app = upload(open_app(), ("KIM_19700101.png", make_film()))
     assert not app.exception
     [result] = app.session_state["desk"].results.values()
     [line] = entries(tmp_path / "audit.jsonl")

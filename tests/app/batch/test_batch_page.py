@@ -10,7 +10,7 @@ from app.batch.job import Job, find_jobs
 from app.batch.places import SPOOL_VARIABLE
 from app.session import batch_runner
 from tests.app.batch.conftest import PATIENCE
-from tests.app.conftest import MakeFilm
+from tests.app.conftest import MakeFilm, OpenApp
 from tests.app.steps import html, pictures, upload
 
 
@@ -19,8 +19,8 @@ def button(app: AppTest, label: str):
 
 
 @pytest.fixture
-def page(spool: Path, server_folder: Path, warm_app: AppTest) -> AppTest:
-    return warm_app.switch_page("views/batch.py").run()
+def page(spool: Path, server_folder: Path, open_app: OpenApp) -> AppTest:
+    return open_app().switch_page("views/batch.py").run()
 
 
 def await_end(job: Job) -> None:
