@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 START_SECONDS = 60
 LONGEST = (
     "tests/models/test_export.py",
-    "tests/browser/test_lungs.py",
+    "tests/browser/test_retrain.py",
     "tests/browser/test_screen.py",
     "tests/training/backbone/test_fine_tune.py",
     "tests/training/backbone/test_from_scratch.py",

@@ -18,7 +18,7 @@ from app.samples import read_sample, sample_names
 from app.serving import serving as app_serving
 from app.serving.serving import Serving
 from app.session import serving
-from models.bundle import BUNDLES_VARIABLE, Bundle, BundleSpec
+from models.bundle import BUNDLES_VARIABLE, Bundle, BundleSpec, load_bundle
 from models.films.radiograph import read_radiograph
 from models.gate import GateThresholds
 from models.predictor import Predictor
@@ -31,18 +31,18 @@ OpenApp = Callable[..., AppTest]
 MAIN = Path(__file__).parents[2] / "app/main.py"
 
 
-@pytest.fixture(scope="session")
-def predictor() -> Predictor:
-    """The shipped bundle, loaded."""
-    return Predictor.load()
-
-
 @pytest.fixture(scope="session", autouse=True)
 def _packages_are_searched_once() -> Iterator[None]:
     """Each AppTest looks through all installed packages for components of Streamlit's; they stay what they are."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests))
         yield
+
+
+@pytest.fixture(autouse=True)
+def _promotions_are_seen_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server looks for them once a second; a test need not wait for that."""
+    monkeypatch.setattr(app_serving, "LOOK_SECONDS", 0.05)
 
 
 @pytest.fixture(autouse=True)
@@ -65,6 +65,12 @@ def prove_once() -> Callable[..., Predictor]:
         return predictor
 
     return prove
+
+
+@pytest.fixture(scope="session")
+def predictor(prove_once: Callable[..., Predictor]) -> Predictor:
+    """The shipped bundle, loaded."""
+    return prove_once(load_bundle())
 
 
 @pytest.fixture

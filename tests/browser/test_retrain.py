@@ -1,6 +1,7 @@
 """A bundle is retrained in a real browser, whose tab is closed meanwhile; it is promoted, judges, and is rolled back."""
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from app.words.language import _, speaking
 from benchmarks.films import picture
 from data_samples.writing import write_sample
 from models.bundle import BUNDLES_VARIABLE
-from tests.browser.conftest import OpenPage
+from models.jobs.store import JobStore
+from tests.browser.conftest import PATIENCE, OpenPage
 from tests.browser.steps import sample, settle, upload
 from tests.conftest import Server, StartServer
 
@@ -61,13 +63,14 @@ def go_to(page: Page, title: str) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_retrain_come_back_promote_predict_and_roll_back(
-    retraining: Server, open_page: OpenPage, language: str
+    retraining: Server, open_page: OpenPage, language: str, tmp_path: Path
 ) -> None:
     with speaking(language):
         page = enter(open_page, retraining, language)
         start_training(page)
         page.get_by_role("button", name=_("Stop"), exact=True).wait_for()
         page.close()
+        await_end(JobStore(tmp_path / "jobs"))
 
         page = enter(open_page, retraining, language)
         go_to(page, _("Retrain"))
@@ -96,6 +99,14 @@ def start_training(page: Page) -> None:
     page.get_by_label(_("Augmented views of each film")).fill("0")
     page.get_by_text(_("Try some ten heads and take the best, in place of the usual one")).click()
     page.get_by_role("button", name=_("Start training")).click()
+
+
+def await_end(store: JobStore) -> None:
+    """Nobody looks on meanwhile: what has ended is there for whoever comes back."""
+    deadline = time.monotonic() + PATIENCE / 1000
+    while (job := store.latest()) is None or job.is_open:
+        assert time.monotonic() < deadline, "the training does not end"
+        time.sleep(0.2)
 
 
 def promote(page: Page) -> None:
