@@ -66,21 +66,23 @@ def _lengths(images: Any) -> list[Any]:
     return [ops.cast(length, "float32") for length in ops.shape(images)[1:]]
 
 
-def _cut(pictures: Any, box: Any, size: int, *, within: Any) -> Any:
-    """Cut pictures `(n, H, W)` to boxes of float pixels `(n, 4)`, the filter kept `within` others: `(n, size, size, 1)`."""
-    rows = _filter(ops.shape(pictures)[1], box[:, 0], box[:, 2], size, within=(within[:, 0], within[:, 2]))
-    columns = _filter(ops.shape(pictures)[2], box[:, 1], box[:, 3], size, within=(within[:, 1], within[:, 3]))
-    return ops.matmul(ops.matmul(rows, pictures), ops.transpose(columns, (0, 2, 1)))[:, :, :, None]
+def _cut(pictures: Any, lengths: list[Any], box: Any, size: int, *, alone: bool) -> Any:
+    """Cut pictures `(n, H, W)` to boxes of float pixels `(n, 4)`: `(n, size, size, 1)`; `alone`, without what lies beyond."""
+    edges = ops.reshape(box, (-1, 4, 1, 1))
+    top, left, bottom, right = (edges[:, side] for side in range(4))
+    rows = _filter(lengths[0], top, bottom, size, alone=alone)
+    columns = _filter(lengths[1], left, right, size, alone=alone)
+    return ops.expand_dims(ops.matmul(ops.matmul(rows, pictures), ops.transpose(columns, (0, 2, 1))), 3)
 
 
-def _filter(length: Any, first: Any, last: Any, size: int, *, within: tuple[Any, Any]) -> Any:
-    """Pillow's triangle from pixel `first` to `last` `(n,)` of a line, as weights `(n, size, length)`; every row sums to 1."""
-    scale = ((last - first) / size)[:, None, None]
-    centres = first[:, None, None] + (ops.arange(size, dtype="float32") + 0.5)[None, :, None] * scale
-    positions = (ops.arange(length, dtype="float32") + 0.5)[None, None]
+def _filter(length: Any, first: Any, last: Any, size: int, *, alone: bool) -> Any:
+    """Pillow's triangle from pixel `first` to `last` `(n, 1, 1)` of a line: weights `(n, size, length)`; each row sums to 1."""
+    scale = (last - first) / size
+    centres = first + np.arange(0.5, size, dtype=np.float32)[:, None] * scale
+    positions = ops.arange(length, dtype="float32") + 0.5
     weights = ops.relu(1.0 - ops.abs(positions - centres) / ops.maximum(scale, 1.0))
-    low, high = (edge[:, None, None] for edge in within)
-    weights = weights * ops.cast(ops.logical_and(positions > low, positions < high), "float32")
+    if alone:
+        weights = weights * ops.cast(ops.logical_and(positions > first, positions < last), "float32")
     return weights / ops.sum(weights, axis=2, keepdims=True)
 
 
@@ -104,11 +106,11 @@ class FilmCut(_Cut):
 
     def call(self, inputs: list[Any]) -> Any:
         pictures, frame = _pixels(inputs[0]), inputs[1]
-        height, width = _lengths(pictures)
-        lengths = ops.stack([height, width])[None]
-        low = ops.minimum(ops.round(frame[:, :2] * lengths), lengths - 1)
-        edges = ops.concatenate([low, ops.maximum(ops.round(frame[:, 2:] * lengths), low + 1)], axis=1)
-        return _cut(pictures, edges, self.size, within=edges)
+        lengths = _lengths(pictures)
+        both = ops.stack(lengths)
+        low = ops.minimum(ops.round(frame[:, :2] * both), both - 1)
+        edges = ops.concatenate([low, ops.maximum(ops.round(frame[:, 2:] * both), low + 1)], axis=1)
+        return _cut(pictures, lengths, edges, self.size, alone=True)
 
 
 @keras.saving.register_keras_serializable(package="pneumolens")
@@ -117,10 +119,8 @@ class FieldCut(_Cut):
 
     def call(self, inputs: list[Any]) -> Any:
         pictures, box = _pixels(inputs[0]), inputs[1]
-        height, width = _lengths(pictures)
-        edges = ops.stack([height, width, height, width])[None]
-        picture = ops.concatenate([ops.zeros_like(box[:, :2]), ops.zeros_like(box[:, 2:]) + edges[:, 2:]], axis=1)
-        return _cut(pictures, box * edges, self.size, within=picture)
+        lengths = _lengths(pictures)
+        return _cut(pictures, lengths, box * ops.stack(lengths * 2), self.size, alone=False)
 
 
 @keras.saving.register_keras_serializable(package="pneumolens")
@@ -245,16 +245,16 @@ class StretchedContrast(keras.layers.Layer):
     """Fields `(n, size, size, 1)` float32 in 0–255 → the same, contrast stretched as by `models.lungs.field.stretched`."""
 
     def call(self, fields: Any) -> Any:
-        levels = ops.round(ops.reshape(fields, (-1, fields.shape[1] * fields.shape[2])))
-        dark, bright = (_level_reaching(levels, share * levels.shape[1]) for share in (DARK, BRIGHT))
-        steps = 255.0 / ops.maximum(bright - dark, 1.0)
-        return ops.clip((fields - dark[..., None, None]) * steps[..., None, None], 0.0, 255.0)
+        levels = ops.round(ops.reshape(fields, (-1, 1, fields.shape[1] * fields.shape[2])))
+        reached = _levels_reaching(levels, np.array([[DARK], [BRIGHT]]) * levels.shape[2])
+        dark, bright = reached[:, :1, :, None], reached[:, 1:, :, None]
+        return ops.clip((fields - dark) * (255.0 / ops.maximum(bright - dark, 1.0)), 0.0, 255.0)
 
 
-def _level_reaching(levels: Any, number: float) -> Any:
-    """The lowest of the grey levels 0–255 up to which so many of `(n, places)` lie, by bisection: `(n, 1)`."""
-    level = ops.zeros_like(levels[:, :1])
+def _levels_reaching(levels: Any, numbers: NDArray[np.float64]) -> Any:
+    """The lowest grey levels 0–255 up to which so many `(2, 1)` of `(n, 1, places)` lie, by bisection: `(n, 2, 1)`."""
+    level = ops.zeros_like(levels[:, :, :1]) + np.zeros_like(numbers, np.float32)
     for step in (128, 64, 32, 16, 8, 4, 2, 1):
-        up_to = ops.sum(ops.cast(levels <= level + (step - 1), "float32"), axis=1, keepdims=True)
-        level = level + ops.where(up_to < number, float(step), 0.0)
+        up_to = ops.sum(ops.cast(levels <= level + (step - 1), "float32"), axis=2, keepdims=True)
+        level = level + step * ops.cast(up_to < numbers.astype(np.float32), "float32")
     return level
