@@ -16,7 +16,7 @@ from PIL import Image
 
 import models.lungs.graph  # noqa: F401 - the Keras formats need its layers to be known, and that of the resizing
 from models.backbones.table import BACKBONES
-from models.bundle import BUNDLES_VARIABLE, HEAD_FILE, BackboneRef, Bundle, save_bundle
+from models.bundle import BUNDLES_VARIABLE, HEAD_FILE, BackboneRef, Bundle, BundleSpec, load_bundle, save_bundle
 from models.export import SUFFIXES, export_bundle
 from models.films.radiograph import Radiograph, read_radiograph
 from models.prediction import Prediction
@@ -89,23 +89,70 @@ def test_every_format_is_loaded_again_here() -> None:
     assert LOADERS.keys() == SUFFIXES.keys()
 
 
-@pytest.mark.parametrize("format_name", SUFFIXES)
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[BundleSpec], Bundle]]:
+    """Save a bundle of such a description whose backbone has two layers: there is little to convert, and none of it is new.
+
+    How a whole EfficientNet comes through a conversion is seen where it finds the lungs, in every format.
+    """
+    root = tmp_path_factory.mktemp("small")
+    save_weights(SMALL, root / BACKBONE_FILE)
+    backbone = BackboneRef(SMALL.id, digest(root / BACKBONE_FILE), "from-scratch", BACKBONE_FILE)
+
+    def save(spec: BundleSpec) -> Bundle:
+        def write(folder: Path) -> None:
+            shutil.copy(root / BACKBONE_FILE, folder)
+            seeded_head(spec).save_weights(str(folder / HEAD_FILE))
+
+        spec = replace(spec, backbone=backbone)
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv(BUNDLES_VARIABLE, str(root))
+            save_bundle(spec, write)
+            return load_bundle(spec.name)
+
+    with pytest.MonkeyPatch.context() as table:
+        table.setitem(BACKBONES, SMALL.id, SMALL)
+        yield save
+
+
+@pytest.fixture(scope="module")
+def small_predictor(bundles: Any, small: Callable[[BundleSpec], Bundle]) -> Predictor:
+    """Like `two`, of the small backbone; its logits of films lie as close together as below, and are spread round a threshold."""
+    calibration = replace(bundles.two.spec.calibration, slope=20.0, bias=(0.0, 0.4 - 20.0 * 2.081))
+    return Predictor(small(replace(bundles.two.spec, name="small", calibration=calibration)), engine="keras")
+
+
+@pytest.mark.parametrize(
+    ("format_name", "predictor_name"),
+    [
+        ("keras", "predictor"),
+        ("h5", "predictor"),
+        ("onnx", "small_predictor"),
+        ("openvino", "predictor"),
+        ("litert", "small_predictor"),
+        ("savedmodel", "small_predictor"),
+    ],
+)
 def test_the_exported_network_judges_like_the_predictor(
     format_name: str,
-    bundles: Any,
-    predictor: Predictor,
+    predictor_name: str,
+    request: pytest.FixtureRequest,
     films: list[Radiograph],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    predictor: Predictor = request.getfixturevalue(predictor_name)
     path = tmp_path / f"new/two{SUFFIXES[format_name]}"
-    assert export_bundle(bundles.two, format_name, path) == path
+    capsys.readouterr()
+    caplog.clear()
+    assert export_bundle(predictor.bundle, format_name, path) == path
     assert (capsys.readouterr(), caplog.records) == (("", ""), [])
     with_weights = {"two.xml", "two.bin"} if format_name == "openvino" else {path.name}
     assert {written.name for written in path.parent.iterdir()} == with_weights
 
     judge = LOADERS[format_name](path)
+    verdicts = []
     for film, prediction in zip(films[1:3], predictor.predict(films[1:3]), strict=True):
         [probabilities] = judge(film.pixels[None, :, :, None])
         assert probabilities == pytest.approx(prediction.probabilities, abs=1e-3)
@@ -113,6 +160,8 @@ def test_the_exported_network_judges_like_the_predictor(
         plain = prediction.at_operating_point("balanced")
         positive = probabilities[1] >= plain.deciding_points[0].threshold
         assert plain.verdict == ("PNEUMONIA" if positive else "NORMAL")
+        verdicts.append(plain.verdict)
+    assert len(set(verdicts)) == 2
 
 
 def _samples_of_many_sizes() -> list[np.ndarray]:
@@ -125,31 +174,18 @@ def _samples_of_many_sizes() -> list[np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def small_lung_predictor(lung_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Predictor]:
-    """Like `lungs`, but a backbone of two layers judges: half of what there is to convert, and none of it about lungs."""
-    root = tmp_path_factory.mktemp("small")
-    save_weights(SMALL, root / BACKBONE_FILE)
-    backbone = BackboneRef(SMALL.id, digest(root / BACKBONE_FILE), "from-scratch", BACKBONE_FILE)
+def small_lung_predictor(lung_bundle: Bundle, small: Callable[[BundleSpec], Bundle]) -> Predictor:
+    """Like `lungs`, of the small backbone: half of what there is to convert, and none of it about lungs."""
     # Its logits of films lie close together, round 2.17; so spread, probabilities tell of a field that is cut otherwise.
     calibration = replace(lung_bundle.spec.calibration, slope=4.0, bias=(0.0, -4.0 * 2.17))
-    spec = replace(lung_bundle.spec, name="small", backbone=backbone, calibration=calibration)
-
-    def write(folder: Path) -> None:
-        shutil.copy(root / BACKBONE_FILE, folder)
-        seeded_head(spec).save_weights(str(folder / HEAD_FILE))
-
-    with pytest.MonkeyPatch.context() as changed:
-        changed.setitem(BACKBONES, SMALL.id, SMALL)
-        changed.setenv(BUNDLES_VARIABLE, str(root))
-        save_bundle(spec, write)
-        yield Predictor.load("small", engine="keras")
+    return Predictor(small(replace(lung_bundle.spec, name="small_lungs", calibration=calibration)), engine="keras")
 
 
 @pytest.mark.parametrize(
     ("format_name", "predictor_name"),
     [
         ("keras", "lung_predictor"),
-        ("h5", "lung_predictor"),
+        ("h5", "small_lung_predictor"),
         ("onnx", "small_lung_predictor"),
         ("openvino", "small_lung_predictor"),
         ("litert", "small_lung_predictor"),
@@ -218,22 +254,12 @@ sys.exit(main(sys.argv[1:]))
 
 
 def test_the_command_says_what_it_made_and_nothing_else(
-    bundles: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """LiteRT's converter is the one that writes most to the terminal by itself; two layers are soon converted."""
-    save_weights(SMALL, tmp_path / BACKBONE_FILE)
-    backbone = BackboneRef(SMALL.id, digest(tmp_path / BACKBONE_FILE), "from-scratch", BACKBONE_FILE)
-    spec = replace(bundles.two.spec, name="small", backbone=backbone)
-
-    def write(folder: Path) -> None:
-        shutil.copy(tmp_path / BACKBONE_FILE, folder)
-        seeded_head(spec).save_weights(str(folder / HEAD_FILE))
-
-    monkeypatch.setitem(BACKBONES, SMALL.id, SMALL)
-    monkeypatch.setenv(BUNDLES_VARIABLE, str(tmp_path / "bundles"))
-    save_bundle(spec, write)
-    to = tmp_path / "small.tflite"
-    command = [sys.executable, "-c", WITH_SMALL, "export", "small", "--format", "litert", "--to", str(to)]
+    bundle, to = small_predictor.bundle, tmp_path / "small.tflite"
+    monkeypatch.setenv(BUNDLES_VARIABLE, str(bundle.folder.parent))
+    command = [sys.executable, "-c", WITH_SMALL, "export", bundle.spec.name, "--format", "litert", "--to", str(to)]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (run.returncode, run.stderr) == (0, "")
     assert run.stdout == f"{to}: images uint8 (n, height, width, 1) in, probabilities of NORMAL, PNEUMONIA out\n"
