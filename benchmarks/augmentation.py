@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     """Milliseconds a view by each route, and the share of the embedding pass that preparation adds."""
-    count = 128 if options.quick else 1024
+    count = 32 if options.quick else 1024
     films = np.stack([255 * picture(number) for number in range(64)]).astype(np.float32)[..., None]
     views = films[np.arange(count) % len(films)]
     routes: dict[str, Callable[[NDArray[np.float32]], None]] = {"Keras layers in tf.data": keras_views()}

@@ -19,7 +19,7 @@ def download(url: str, path: Path, progress: Callable[[int, int], None] | None =
     Raises:
         OSError, HTTPException: where it cannot be reached, or breaks off.
     """
-    with _connect(url) as answer, path.open("wb") as file:
+    with _connect(url, _CONNECT_SECONDS) as answer, path.open("wb") as file:
         expected, come = int(answer.headers.get("Content-Length") or 0), 0
         while piece := answer.read(1 << 20):
             file.write(piece)
@@ -36,7 +36,7 @@ def check_reachable(url: str) -> None:
         return
 
 
-def _connect(url: str, seconds: float = _CONNECT_SECONDS) -> Any:
+def _connect(url: str, seconds: float) -> Any:
     """Open an address, or fail within so many seconds.
 
     `urlopen` allows that time to each address of a host, and none to its name servers: behind a firewall that drops

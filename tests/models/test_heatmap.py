@@ -1,6 +1,7 @@
 """The heatmap in closed form is Grad-CAM, and its drawing leaves the film in sight."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,28 @@ def samples() -> list[Radiograph]:
     return [read_radiograph(path) for path in sorted(folder.glob("*_[12].jpeg"))[:3]]
 
 
-def _grad_cam(extractor: Any, head: Any, film: Radiograph, label: int) -> np.ndarray:
-    """Grad-CAM as Selvaraju et al. wrote it, by automatic differentiation through the real network's last layers."""
-    network = build_network(extractor, head)
-    after = keras.Model(network.output["feature_map"], network.output["logits"])
-    feature_map = network(extractor.resize(film.pixels[None, :, :, None]))["feature_map"]
+@dataclass(frozen=True)
+class Passes:
+    """A whole network by Keras, and what it gives for each of the films."""
+
+    network: Any
+    outputs: list[dict[str, Any]]
+
+    def grad_cams(self, labels: Sequence[int]) -> list[np.ndarray]:
+        """Grad-CAM as Selvaraju et al. wrote it, by automatic differentiation through the network's last layers."""
+        after = keras.Model(self.network.output["feature_map"], self.network.output["logits"])
+        return [_grad_cam(after, one["feature_map"], label) for one, label in zip(self.outputs, labels, strict=True)]
+
+
+@pytest.fixture(scope="module")
+def passes(extractor: Any, bundles: Any, films: list[Radiograph]) -> dict[str, Passes]:
+    """Of the bundles of two classes and of three."""
+    resized = [extractor.resize(film.pixels[None, :, :, None]) for film in films]
+    networks = {name: build_network(extractor, head) for name, head in bundles.heads.items()}
+    return {name: Passes(network, [network(film) for film in resized]) for name, network in networks.items()}
+
+
+def _grad_cam(after: Any, feature_map: Any, label: int) -> np.ndarray:
     with tf.GradientTape() as tape:
         tape.watch(feature_map)
         logits = after(feature_map)[0]
@@ -43,10 +61,10 @@ def _grad_cam(extractor: Any, head: Any, film: Radiograph, label: int) -> np.nda
     return heat / heat.max() if heat.max() > 0 else heat
 
 
-def _largest_difference(predictor: Predictor, head: Any, extractor: Any, films: Sequence[Radiograph]) -> float:
+def _largest_difference(passes: Passes, predictions: Sequence[Any]) -> float:
+    labels = [prediction.labels.index(prediction.heatmap_label) for prediction in predictions]
     differences = []
-    for film, prediction in zip(films, predictor.predict(films, heatmaps=True), strict=True):
-        expected = _grad_cam(extractor, head, film, prediction.labels.index(prediction.heatmap_label))
+    for prediction, expected in zip(predictions, passes.grad_cams(labels), strict=True):
         assert prediction.heatmap.shape == expected.shape
         assert prediction.heatmap.min() >= 0
         assert prediction.heatmap.max() <= 1
@@ -55,31 +73,29 @@ def _largest_difference(predictor: Predictor, head: Any, extractor: Any, films: 
 
 
 def test_it_is_grad_cam_of_the_positive_class_behind_a_hidden_layer(
-    predictor: Predictor, extractor: Any, bundles: Any, films: list[Radiograph]
+    predictor: Predictor, passes: dict[str, Passes], films: list[Radiograph]
 ) -> None:
-    assert _largest_difference(predictor, bundles.heads["two"], extractor, films) <= 1e-4
-    assert {prediction.heatmap_label for prediction in predictor.predict(films, heatmaps=True)} == {"PNEUMONIA"}
+    predictions = predictor.predict(films, heatmaps=True)
+    assert _largest_difference(passes["two"], predictions) <= 1e-4
+    assert {prediction.heatmap_label for prediction in predictions} == {"PNEUMONIA"}
 
 
 def test_it_is_grad_cam_of_the_likeliest_of_three_classes_without_a_hidden_layer(
-    predictor_of_three: Predictor, extractor: Any, bundles: Any, films: list[Radiograph]
+    predictor_of_three: Predictor, passes: dict[str, Passes], films: list[Radiograph]
 ) -> None:
-    assert _largest_difference(predictor_of_three, bundles.heads["three"], extractor, films) <= 1e-4
-    for prediction in predictor_of_three.predict(films, heatmaps=True):
+    predictions = predictor_of_three.predict(films, heatmaps=True)
+    assert _largest_difference(passes["three"], predictions) <= 1e-4
+    for prediction in predictions:
         assert prediction.heatmap_label == prediction.verdict
 
 
 @pytest.mark.parametrize(("name", "label"), [("two", 0), ("two", 1), ("three", 0), ("three", 1), ("three", 2)])
-def test_it_is_grad_cam_of_every_class(
-    name: str, label: int, extractor: Any, bundles: Any, films: list[Radiograph]
-) -> None:
-    head = bundles.heads[name]
-    network, gradient = build_network(extractor, head), DenseHead.of(head).gradient
-    expected = [_grad_cam(extractor, head, film, label) for film in films]
+def test_it_is_grad_cam_of_every_class(name: str, label: int, passes: dict[str, Passes], bundles: Any) -> None:
+    gradient, outputs = DenseHead.of(bundles.heads[name]).gradient, passes[name].outputs
+    expected = passes[name].grad_cams([label] * len(outputs))
     assert any(heat.max() == 1 for heat in expected)
-    for film, heat in zip(films, expected, strict=True):
-        outputs = network(extractor.resize(film.pixels[None, :, :, None]))
-        found = closed_form_heatmap(outputs["feature_map"][0].numpy(), gradient(outputs["embedding"][0].numpy(), label))
+    for one, heat in zip(outputs, expected, strict=True):
+        found = closed_form_heatmap(one["feature_map"][0].numpy(), gradient(one["embedding"][0].numpy(), label))
         assert np.abs(found - heat).max() <= 1e-4
 
 
