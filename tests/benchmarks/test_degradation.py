@@ -73,8 +73,8 @@ def quick(fashion: Path, tmp_path_factory: pytest.TempPathFactory) -> Quick:
     command = ["--data", f"fashion={fashion}", "--out", str(out), "--quick", "--json", str(out / "table.json")]
     with pytest.MonkeyPatch.context() as environment, redirect_stdout(printed):
         environment.setenv("COLUMNS", "150")
-        assert main([*command, "--pictures", "256"]) == 0
-    return Quick([*command, "--pictures", "256"], out, printed.getvalue())
+        assert main([*command, "--pictures", "64"]) == 0
+    return Quick([*command, "--pictures", "64"], out, printed.getvalue())
 
 
 def test_runs_are_made_once_and_told_in_a_table(quick: Quick) -> None:

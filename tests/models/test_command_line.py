@@ -142,20 +142,19 @@ def test_csv_on_standard_output_is_nothing_but_csv(
     assert not [line for line in run.err.splitlines() if "Warning" in line or "0000 00:00" in line or "cuda" in line]
 
 
-def _predict(film: Path, *options: str) -> list[str]:
-    """The one row of a CSV file."""
-    table = film.with_suffix(".csv")
-    assert main(["predict", str(film), "--bundle", "two", "--csv", str(table), *options]) == 0
-    _, row = _rows(table.read_text(encoding="utf-8"))
-    return row
+def _predict(films: list[Radiograph], folder: Path, *options: str) -> list[list[str]]:
+    """The rows of a CSV file, one for each film."""
+    table, paths = folder / "all.csv", [_save(film, folder / f"{number}.png") for number, film in enumerate(films)]
+    assert main(["predict", *map(str, paths), "--bundle", "two", "--csv", str(table), *options]) == 0
+    _, *rows = _rows(table.read_text(encoding="utf-8"))
+    assert len(rows) == len(films)
+    return rows
 
 
 def test_a_prevalence_moves_the_probability_and_no_verdict(
     films: list[Radiograph], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for number, film in enumerate(films):
-        path = _save(film, tmp_path / f"{number}.png")
-        trained, rare = _predict(path), _predict(path, "--prevalence", "0.1")
+    for trained, rare in zip(_predict(films, tmp_path), _predict(films, tmp_path, "--prevalence", "0.1"), strict=True):
         assert rare[1] == trained[1]
         odds, moved = (float(row[4]) / float(row[3]) for row in (trained, rare))
         assert moved == pytest.approx(odds / 9, rel=1e-3)  # the films of this bundle's calibration were half positive
@@ -167,8 +166,7 @@ def test_a_prevalence_moves_the_probability_and_no_verdict(
 
 
 def test_a_plain_verdict_can_be_asked_for(films: list[Radiograph], tmp_path: Path) -> None:
-    for number, film in enumerate(films):
-        row = _predict(_save(film, tmp_path / f"{number}.png"), "--operating-point", "rule_in")
+    for row in _predict(films, tmp_path, "--operating-point", "rule_in"):
         assert row[1] == ("PNEUMONIA" if float(row[4]) >= 0.7 else "NORMAL")
 
 
