@@ -260,11 +260,13 @@ def test_a_failed_export_leaves_what_was_there(bundles: Any, tmp_path: Path) -> 
 
 
 WITH_SMALL = f"""
-import sys
+import gc, sys
 from models.__main__ import main
 from models.backbones.table import BACKBONES, Backbone
 BACKBONES[{SMALL.id!r}] = {SMALL!r}
-sys.exit(main(sys.argv[1:]))
+status = main(sys.argv[1:])
+assert gc.isenabled(), "it is paused only while TensorFlow is imported"
+sys.exit(status)
 """
 
 
