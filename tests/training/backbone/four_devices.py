@@ -1,6 +1,7 @@
 """Embed and fine-tune on one device and on four logical processors, and write down what came of it; run by `test_devices`."""
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +29,10 @@ from training.embedding.folder_lungs import film_of
 
 def main(root: Path, scratch: Path) -> None:
     """Do all of it."""
+    if hasattr(
+        os, "sched_setaffinity"
+    ):  # on one core, as the suite's processes have, replicas wait for each other, seconds a step
+        os.sched_setaffinity(0, range(os.cpu_count() or 1))
     processor = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 4)
     path = scratch / "tiny.weights.h5"
