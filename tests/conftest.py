@@ -21,14 +21,17 @@ LONGEST = (
     "tests/models/test_export.py",
     "tests/browser/test_retrain.py",
     "tests/browser/test_screen.py",
-    "tests/training/backbone/test_fine_tune.py",
+    "tests/browser/test_batch.py",
+    "tests/models/engines/test_engine.py",
+    "tests/training/backbone/test_devices.py",
     "tests/training/backbone/test_from_scratch.py",
-    "tests/training/stress/test_stress.py",
     "tests/training/test_train.py",
     "tests/training/test_lung_field.py",
-    "tests/models/engines/test_engine.py",
+    "tests/training/stress/test_stress.py",
+    "tests/browser/test_lungs.py",
+    "tests/training/backbone/test_fine_tune.py",
 )
-"""The files that take longest, half a minute and more, in their order; `--durations=0` tells."""
+"""The files that take longest, a quarter of a minute and more; `--durations=0` tells."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
