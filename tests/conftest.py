@@ -1,6 +1,5 @@
 """Fixtures that more than one room uses."""
 
-import ctypes
 import gc
 import os
 import socket
@@ -34,9 +33,6 @@ LONGEST = (
 )
 """The files that take longest, a quarter of a minute and more; `--durations=0` tells."""
 
-MALLOC = {-1: 2**31 - 1, -2: 2**26, -4: 0, -8: 1}
-"""M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX and M_ARENA_MAX of malloc.h."""
-
 
 def pytest_configure(config: pytest.Config) -> None:
     """Two processes that share the suite keep to a core each: networks of two threads in both would wait for one another."""
@@ -45,7 +41,6 @@ def pytest_configure(config: pytest.Config) -> None:
         cores = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
     gc.disable()  # until all is imported, nothing is garbage
-    _keep_memory()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -62,14 +57,6 @@ def pytest_collection_finish() -> None:
     gc.freeze()
     gc.enable()
     gc.set_threshold(10_000)
-
-
-def _keep_memory() -> None:
-    """Memory that tests free stays with their process: to ask for its pages again takes a tenth of the time of some."""
-    library = ctypes.CDLL(None)
-    if hasattr(library, "mallopt"):  # the GNU C library's, mallopt(3)
-        for option, value in MALLOC.items():
-            library.mallopt(option, value)
 
 
 @dataclass(frozen=True)
