@@ -1,6 +1,5 @@
 """A backbone in int8: quantised once, kept in one file, the same on every call, and refused where it cannot run."""
 
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -171,18 +170,7 @@ def test_a_bundle_judges_and_draws_as_in_floating_point(bundle_in_int8: Any, lun
         assert np.abs(one.heatmap - other.heatmap).mean() < 0.05
 
 
-@pytest.mark.parametrize(
-    "field",
-    [
-        "film",
-        pytest.param(
-            "lungs",
-            marks=pytest.mark.skipif(
-                "PNEUMOLENS_LARGE" not in os.environ, reason="the finder's export takes 14 s: set PNEUMOLENS_LARGE=1"
-            ),
-        ),
-    ],
-)
+@pytest.mark.parametrize("field", ["film", "lungs"])
 def test_it_is_exported_for_openvino(
     field: str, bundle_in_int8: Any, bundles: Any, lung_bundle: Bundle, tmp_path: Path
 ) -> None:

@@ -29,9 +29,8 @@ from training.embedding.folder_lungs import film_of
 
 def main(root: Path, scratch: Path) -> None:
     """Do all of it."""
-    if hasattr(
-        os, "sched_setaffinity"
-    ):  # on one core, as the suite's processes have, replicas wait for each other, seconds a step
+    if hasattr(os, "sched_setaffinity"):
+        # The suite's processes have a core each. On one, replicas wait for each other, seconds a step.
         os.sched_setaffinity(0, range(os.cpu_count() or 1))
     processor = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 4)
