@@ -125,12 +125,11 @@ def _train(options: argparse.Namespace) -> int:
 def _require_blocks(backbone: Backbone, blocks: int) -> None:
     """Raise a ValueError where the backbone has no such number of blocks, before anything is embedded."""
     import_keras_quietly()
-    import keras
-
     from models.backbones.feature_extractor import build_feature_extractor
+    from models.backbones.weightless import weightless
     from training.backbone.fine_tune import require_blocks
 
-    with keras.StatelessScope(initialize_variables=False):  # its blocks are counted, and no weight is looked at
+    with weightless():
         require_blocks(build_feature_extractor(backbone, None).features, blocks)
 
 

@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 from streamlit.components.v2 import manifest_scanner
+from streamlit.runtime.scriptrunner import script_runner
 from streamlit.testing.v1 import AppTest
 
 from app.samples import read_sample, sample_names
@@ -36,6 +37,14 @@ def _packages_are_searched_once() -> Iterator[None]:
     """Each AppTest looks through all installed packages for components of Streamlit's; they stay what they are."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _keras_is_left_alone() -> Iterator[None]:
+    """After each run of a page, Streamlit clears Keras' state where Keras is loaded, as it is here and in no server."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(script_runner, "_clean_problem_modules", lambda: None)
         yield
 
 

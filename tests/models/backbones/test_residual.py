@@ -19,6 +19,7 @@ from models.backbones.residual import (
     resnet,
     resnet_features,
 )
+from models.backbones.weightless import weightless
 from models.backbones.weights import load_keras_file
 
 THEIRS = {50: keras.applications.ResNet50, 101: keras.applications.ResNet101, 152: keras.applications.ResNet152}
@@ -55,11 +56,6 @@ def described(depth: int) -> Description:
     with weightless():
         network = resnet(depth)
     return Description(count(network), graph(network))
-
-
-def weightless() -> Any:
-    """Networks built within have weights of the right shapes and no numbers, which take most of the time to draw."""
-    return keras.StatelessScope(initialize_variables=False)
 
 
 def graph(model: Any) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import pytest
 
 from models.backbones.feature_extractor import build_feature_extractor
 from models.backbones.table import BACKBONES, get_backbone
+from models.backbones.weightless import weightless
 from models.backbones.weights import find_weights
 
 GOLDEN = Path(__file__).parent / "golden/efficientnet_lite0.npz"
@@ -20,8 +21,8 @@ CLASSIFIER = 1280 * 1000 + 1000
 
 @pytest.fixture(scope="module")
 def extractors() -> dict[str, Any]:
-    """Every row of the table, its weights of the right shapes and without numbers: to draw those takes ten times as long."""
-    with keras.StatelessScope(initialize_variables=False):
+    """Every row of the table, without the numbers."""
+    with weightless():
         return {row.id: build_feature_extractor(row, None) for row in BACKBONES.values()}
 
 

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from models.backbones.feature_extractor import FeatureExtractor, build_feature_extractor
 from models.backbones.table import get_backbone
+from models.backbones.weightless import weightless
 from models.backbones.weights import WeightsFile, find_weights, load_weights
 from models.bundle import BUNDLES_VARIABLE
 from models.engines.keras_engine import KerasEngine
@@ -151,7 +152,7 @@ def test_a_batch_that_does_not_fit_into_the_memory_is_halved(tmp_path: Path, cap
 
 @pytest.mark.parametrize("backbone", ["efficientnet_lite0", "resnet50", "densenet121"])
 def test_blocks_are_counted_from_the_end(backbone: str) -> None:
-    with keras.StatelessScope(initialize_variables=False):  # which weights learn is asked, and no number of them
+    with weightless():
         features = build_feature_extractor(get_backbone(backbone), None).features
     names = block_names(features)
     assert len(names) == len(set(names)) > 10
