@@ -13,7 +13,8 @@ from training.options import add_cache
 
 _PRUNE: Final = """\
 Remove from the cache what was computed of films that are gone: embeddings, lungs and digests of films that no folder held when
-it was last read. It costs nothing but the time to compute them anew, should they come back.
+it was last read, and backbones in int8 that were calibrated on them. It costs nothing but the time to compute them anew, should
+they come back.
 
     python -m training prune
     python -m training prune --forget old_films        this folder's films, too, where no other folder holds them
@@ -46,5 +47,7 @@ def _prune(options: argparse.Namespace) -> int:
             "" if folder.root.is_dir() else f"; it is not there now: --forget '{folder.root}' if it is gone for good"
         )
         console.print(f"Kept: {len(folder.films):,} films of {folder.root}{there}", markup=False, soft_wrap=True)
-    console.print(f"Removed: {found.removed:,} embeddings and leftovers, {found.freed / 1e6:,.1f} MB.")
+    console.print(
+        f"Removed: {found.removed:,} embeddings, backbones in int8 and leftovers, {found.freed / 1e6:,.1f} MB."
+    )
     return 0

@@ -99,10 +99,23 @@ def read_origin(backbone: Backbone, weights: WeightsFile) -> Int8Origin:
         with zipfile.ZipFile(weights.path) as archive:
             if spoilt := archive.testzip():
                 raise _damaged(backbone, weights, f"{spoilt} is not what was written")
-            found = json.loads(archive.read(_ORIGIN))
-        return Int8Origin(**{**found, "films": tuple(found["films"])})
+            return _origin(archive)
     except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise _damaged(backbone, weights, str(error)) from error
+
+
+def calibration_films(file: Path) -> tuple[str, ...]:
+    """The digests of the films that a backbone in int8 was calibrated on; none where the file does not say."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return _origin(archive).films
+    except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error):
+        return ()
+
+
+def _origin(archive: zipfile.ZipFile) -> Int8Origin:
+    found = json.loads(archive.read(_ORIGIN))
+    return Int8Origin(**{**found, "films": tuple(found["films"])})
 
 
 def _damaged(backbone: Backbone, weights: WeightsFile, reason: str) -> Int8Error:

@@ -1,7 +1,8 @@
 """Garbage collection of the cache: what was computed of films that no known folder holds any more.
 
-A folder is known from when it was last read for a training or an evaluation (`training.data.known_files`). A training that runs
-is not disturbed: it reads its folder first, what was written lately is kept, and a shard is replaced before it is removed.
+A folder is known from when it was last read for a training or an evaluation (`training.data.known_files`). A backbone in int8
+goes where no folder holds all films that it was calibrated on: none would be embedded with it. A training that runs is not
+disturbed: it reads its folder first, what was written lately is kept, and a shard is replaced before it is removed.
 """
 
 import re
@@ -11,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from models.engines.int8 import INT8_SUFFIX, calibration_films
 from models.system.progress import Advance
 from training.data.fingerprints import PRINTS_FILE, read_prints, write_prints
 from training.data.known_files import KnownFolder, known_folders
@@ -28,7 +30,7 @@ class Pruned(NamedTuple):
 
     Attributes:
         kept: the folders whose films stay known.
-        removed: embeddings, lungs and files of earlier versions that are gone.
+        removed: embeddings, lungs, backbones in int8 and files of earlier versions that are gone.
         freed: in bytes.
     """
 
@@ -54,7 +56,10 @@ def prune_cache(
     named: set[str] = set().union(*(folder.films for folder in kept))
     before, latest = _size(cache), time.time() - grace.total_seconds()
     files = [file for folder in _folders(cache) for file in folder.iterdir() if file.is_file()]
-    removed = 0
+    unused = [file for file in _quantised(cache) if file.stat().st_mtime < latest and not _is_usable(file, kept)]
+    for file in unused:
+        file.unlink()
+    removed = len(unused)
     for number, file in enumerate(files, start=1):
         if file.stat().st_mtime < latest:
             removed += _prune_file(file, named)
@@ -90,6 +95,12 @@ def _prune_file(file: Path, named: Collection[str]) -> int:
     return drop_keys(file, lambda key: _film(key) not in named)
 
 
+def _is_usable(file: Path, kept: Sequence[KnownFolder]) -> bool:
+    """Whether a folder would be embedded with this backbone: one that holds all films that it was calibrated on."""
+    films = set(calibration_films(file))
+    return bool(films) and any(films <= folder.films for folder in kept)
+
+
 def _film(key: str) -> str:
     """The digest of the film that a key of the cache speaks of."""
     return key.partition(":")[0]
@@ -106,6 +117,11 @@ def _folders(cache: Path) -> list[Path]:
     return [folder for folder in cache.glob("*-*") if folder.is_dir() and _ARRAYS.fullmatch(folder.name)]
 
 
+def _quantised(cache: Path) -> list[Path]:
+    return sorted(cache.glob(f"engines/*/*{INT8_SUFFIX}"))
+
+
 def _size(cache: Path) -> int:
     files = [file for folder in _folders(cache) for file in folder.iterdir()]
-    return sum(file.stat().st_size for file in [*files, *cache.glob("prints.*")] if file.is_file())
+    files += [*_quantised(cache), *cache.glob("prints.*")]
+    return sum(file.stat().st_size for file in files if file.is_file())

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from models.backbones.table import get_backbone
+from models.engines.int8 import INT8_SUFFIX, Int8Origin, write_int8
 from tests.training.conftest import Workshop
 from tests.training.films import write_film
 from training.data.fingerprints import PRINTS_FILE, read_prints
@@ -108,6 +109,30 @@ def test_leftovers_and_damaged_shards_and_files_of_earlier_versions_go(
     assert len(list(place.iterdir())) == 1
     assert not (cache / "prints.json").exists()
     assert 0 < len(dict(store.read(names))) < 8
+
+
+def test_a_backbone_in_int8_goes_with_the_films_that_it_was_calibrated_on(
+    folder: Path, cache: Path, tmp_path: Path
+) -> None:
+    films = [entry.sha256 for entry in read_manifest(folder, cache=cache).entries]
+    places = [cache / "engines" / name / f"0123{INT8_SUFFIX}" for name in ("theirs", "of_films_that_went", "damaged")]
+    for path, calibrated_on in zip(places, (films[:2], [*films, "gone"], films), strict=True):
+        path.parent.mkdir(parents=True)
+        write_int8(graph(tmp_path), Int8Origin("w", "vendored", tuple(calibrated_on), "3", "2026"), path)
+    places[2].write_bytes(places[2].read_bytes()[:-9])
+    assert not prune_cache(cache).removed, "they were just written"
+    found = prune_cache(cache, grace=AT_ONCE)
+    assert [path.exists() for path in places] == [True, False, False]
+    assert found.removed == 2
+    assert found.freed > 0
+    assert prune_cache(cache, forget=[folder], grace=AT_ONCE).removed == 1
+
+
+def graph(folder: Path) -> Path:
+    """What OpenVINO would have written, without a network in it."""
+    for suffix in (".xml", ".bin"):
+        (folder / f"graph{suffix}").write_bytes(b"a graph")
+    return folder / "graph.xml"
 
 
 def test_the_command_says_what_stays_and_what_went(
