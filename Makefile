@@ -44,7 +44,7 @@ screenshot: $(DEV_READY) ## take the README's screenshot anew, in the browser te
 train: train-arguments $(APP_READY) ## train a model of your own: DATA=folder NAME=name (ARGS="--views 2" …: the trainer's)
 	@exec $(BIN)/python -m training train '$(DATA)' --name '$(NAME)' $(ARGS)
 
-bench: $(DEV_READY) ## measure the speed, half an hour on an idle machine (ARGS=--quick: ten minutes); see docs/speed.md
+bench: $(DEV_READY) ## measure the speed, half an hour on an idle machine (ARGS=--quick: half as long); see docs/speed.md
 	@$(BIN)/python -m benchmarks $(ARGS)
 	@$(BIN)/python -m benchmarks.report
 

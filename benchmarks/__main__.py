@@ -6,7 +6,7 @@
     python -m benchmarks --precision int8           training and prediction with a quantised backbone
 
 Each runs in a process of its own, as `python -m benchmarks.NAME`; all together take half an hour on two cores that have
-nothing else to do, and ten minutes with `--quick`. `python -m benchmarks.quality` takes hours and is run by itself; what it
+nothing else to do, and half as long with `--quick`. `python -m benchmarks.quality` takes hours and is run by itself; what it
 found is in benchmarks/results/quality.json. `python -m benchmarks.report` makes docs/speed.md of the results.
 """
 
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--quick", action="store_true", help="small samples, scaled up: rough")
+    parser.add_argument("--quick", action="store_true", help="smaller samples: rough")
     parser.add_argument("--data", type=Path, metavar="DIR", help="a folder of films (default: synthetic films)")
     parser.add_argument(
         "--json",

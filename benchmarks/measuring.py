@@ -87,7 +87,7 @@ def run_benchmark(
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--quick", action="store_true", help="a small sample, scaled up: rough, within 3 minutes")
+    parser.add_argument("--quick", action="store_true", help="a smaller sample, or less of it: rough")
     parser.add_argument(
         "--data", type=Path, metavar="DIR", help="a folder of films, one folder per class (default: synthetic films)"
     )
