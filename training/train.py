@@ -96,7 +96,7 @@ def train(config: RunConfig, manifest: Manifest, engine: Engine, console: Consol
     by_batch = judged_by_batch(found.by_batch, calibration, judged, embedded.truth, embedded.patients)
     points = operating_points(judged, by_batch)
     surroundings = examine_surroundings(embedded, splits, [one.head for one in found.folds], config.head.pooling)
-    gate, distances = fit_gate(embedded.gate_embeddings, embedded.patients, splits, seed=config.seed)
+    gate, distances = fit_gate(embedded.gate_embeddings, embedded.patients, splits)
 
     group = _group(embedded, splits, distances, judged, config.seed)
 

@@ -1,6 +1,8 @@
 """Fitting the gate: the plane of the training films, and thresholds from films of patients that it had not seen."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -9,12 +11,14 @@ from scipy.sparse.linalg import eigsh
 from threadpoolctl import threadpool_limits
 
 from models.gate import Gate, GateThresholds, plane_distances
+from models.system.ahead import ahead
 from training.data.folds import Split
 from training.metrics.bootstrap import bootstrap
 
 _COMPONENTS: Final = 32
 _SMALLEST_DEVIATION: Final = 1e-3
 _FILMS_AT_ONCE: Final = 1024
+_CORES: Final = 4  # at most: each of them holds products of all pairs of directions, 50 MB and more
 
 # One film in a hundred of new patients is asked about in vain. A lower limit would catch a few more inverted films, and withhold
 # many more verdicts on films of the same hospital from another time (1.4 to 8.6 % at one in fifty; benchmarks/gate.py).
@@ -37,22 +41,29 @@ class FittedGate(NamedTuple):
     distances: NDArray[np.float64]
 
 
-def fit_gate(
-    embeddings: NDArray[np.float32], patients: Sequence[str], folds: Sequence[Split], *, seed: int
-) -> FittedGate:
+def fit_gate(embeddings: NDArray[np.float32], patients: Sequence[str], folds: Sequence[Split]) -> FittedGate:
     """Fit the gate on plain films' embeddings `(n, d)`."""
     origin = embeddings.mean(axis=0)
-    everything = _moments(embeddings, origin)
-    distances = []
-    for _, held_out in folds:
+
+    def moments(films: NDArray[np.int64]) -> _Moments:
+        about = embeddings[films] - origin
+        return _Moments(len(films), about.sum(axis=0), about.T @ about)
+
+    def held_out_distances(fold: Split) -> NDArray[np.float64]:
         # The films of a fold are all but a few: what these add is taken away again.
-        mean, deviation, components, residual = _plane(everything.less(_moments(embeddings[held_out], origin)), origin)
-        distances.append(plane_distances(embeddings[held_out], mean, deviation, components) / residual)
-    judged = np.concatenate(distances)
+        *plane, residual = _plane(everything.less(_sum(map(moments, _parts(fold[1])))), origin)
+        return np.concatenate([plane_distances(embeddings[films], *plane) for films in _parts(fold[1])]) / residual
+
+    # How threads share one product out is not the same each time, nor is its last digit; so they share out products.
+    cores = min(os.cpu_count() or 1, _CORES)
+    with threadpool_limits(1), ThreadPoolExecutor(cores) as pool:
+        everything = _sum(ahead(pool, moments, _parts(np.arange(len(embeddings))), cores))
+        judged = np.concatenate(list(pool.map(held_out_distances, folds)))
+        plane = _plane(everything, origin)
     unlike = float(np.quantile(judged, _UNLIKE_QUANTILE))
     people = [patients[index] for _, held_out in folds for index in held_out]
     thresholds = GateThresholds(unlike, _NOT_A_RADIOGRAPH * unlike, _false_alarms(judged > unlike, people))
-    return FittedGate(Gate(*_plane(everything, origin), thresholds), judged)
+    return FittedGate(Gate(*plane, thresholds), judged)
 
 
 class _Moments(NamedTuple):
@@ -67,15 +78,18 @@ class _Moments(NamedTuple):
         return _Moments(self.films - some.films, self.total - some.total, self.products - some.products)
 
 
-def _moments(embeddings: NDArray[np.float32], origin: NDArray[np.float32]) -> _Moments:
-    size = embeddings.shape[1]
-    total, products = np.zeros(size, np.float32), np.zeros((size, size), np.float32)
-    for start in range(0, len(embeddings), _FILMS_AT_ONCE):
-        about = embeddings[start : start + _FILMS_AT_ONCE] - origin
-        total += about.sum(axis=0)
-        with threadpool_limits(1):  # how threads share a product out is not the same each time, nor is its last digit
-            products += about.T @ about
-    return _Moments(len(embeddings), total, products)
+def _parts(films: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    return (films[start : start + _FILMS_AT_ONCE] for start in range(0, len(films), _FILMS_AT_ONCE))
+
+
+def _sum(parts: Iterator[_Moments]) -> _Moments:
+    """Of all films of some parts, none of them in two."""
+    films, total, products = next(parts)
+    for part in parts:
+        films += part.films
+        total += part.total
+        products += part.products
+    return _Moments(films, total, products)
 
 
 def _plane(
@@ -89,8 +103,7 @@ def _plane(
     scatter /= deviation
     # A plane through nearly as many films as it has directions would hold every one of them, and no new one.
     count = max(1, min(_COMPONENTS, moments.films // 8))
-    with threadpool_limits(1):  # threads would spend longer waiting for each other than on these products
-        within, directions = eigsh(scatter, k=count, v0=np.ones(len(centre), np.float32))
+    within, directions = eigsh(scatter, k=count, v0=np.ones(len(centre), np.float32))
     components = np.ascontiguousarray(directions.T[::-1], dtype=np.float32)
     # What of the spread is not within the plane.
     residual = float(np.trace(scatter, dtype=np.float64) - within.sum())

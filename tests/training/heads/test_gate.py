@@ -23,7 +23,7 @@ def patients() -> list[str]:
 def test_new_patients_raise_no_more_alarms_than_stated(patients: list[str]) -> None:
     embeddings = films(1200, seed=2)
     folds = grouped_folds(np.arange(1200) % 2, patients, seed=0)
-    gate, distances = fit_gate(embeddings, patients, folds, seed=0)
+    gate, distances = fit_gate(embeddings, patients, folds)
     assert len(distances) == 1200
     value, low, high = gate.thresholds.false_alarms
     assert low <= value <= high
@@ -35,7 +35,7 @@ def test_new_patients_raise_no_more_alarms_than_stated(patients: list[str]) -> N
 
 def test_what_leaves_the_plane_is_found(patients: list[str]) -> None:
     embeddings = films(1200, seed=2)
-    gate, _ = fit_gate(embeddings, patients, grouped_folds(np.arange(1200) % 2, patients, seed=0), seed=0)
+    gate, _ = fit_gate(embeddings, patients, grouped_folds(np.arange(1200) % 2, patients, seed=0))
     elsewhere = embeddings[:200] + np.random.default_rng(4).normal(0, 12, (200, 60)).astype(np.float32)
     codes = {finding.code if (finding := gate.finding(distance)) else "" for distance in gate.distances(elsewhere)}
     assert "" not in codes
@@ -46,5 +46,5 @@ def test_the_distances_are_of_unseen_patients(patients: list[str]) -> None:
     few = np.random.default_rng(5).normal(size=(24, 200)).astype(np.float32)
     names = [f"patient {number}" for number in range(24)]
     folds = grouped_folds(np.arange(24) % 2, names, folds=3, seed=0)
-    gate, distances = fit_gate(few, names, folds, seed=0)
+    gate, distances = fit_gate(few, names, folds)
     assert float(np.median(distances)) > 1.05 * float(np.median(gate.distances(few)))
