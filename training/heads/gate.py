@@ -1,8 +1,6 @@
 """Fitting the gate: the plane of the training films, and thresholds from films of patients that it had not seen."""
 
-import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -11,14 +9,12 @@ from scipy.sparse.linalg import eigsh
 from threadpoolctl import threadpool_limits
 
 from models.gate import Gate, GateThresholds, plane_distances
-from models.system.ahead import ahead
 from training.data.folds import Split
 from training.metrics.bootstrap import bootstrap
 
 _COMPONENTS: Final = 32
 _SMALLEST_DEVIATION: Final = 1e-3
 _FILMS_AT_ONCE: Final = 1024
-_CORES: Final = 4  # at most: each of them holds products of all pairs of directions, 50 MB and more
 
 # One film in a hundred of new patients is asked about in vain. A lower limit would catch a few more inverted films, and withhold
 # many more verdicts on films of the same hospital from another time (1.4 to 8.6 % at one in fifty; benchmarks/gate.py).
@@ -51,14 +47,13 @@ def fit_gate(embeddings: NDArray[np.float32], patients: Sequence[str], folds: Se
 
     def held_out_distances(fold: Split) -> NDArray[np.float64]:
         # The films of a fold are all but a few: what these add is taken away again.
-        *plane, residual = _plane(everything.less(_sum(map(moments, _parts(fold[1])))), origin)
+        *plane, residual = _plane(_sum(map(moments, _parts(fold[1]))).taken_from(everything), origin)
         return np.concatenate([plane_distances(embeddings[films], *plane) for films in _parts(fold[1])]) / residual
 
-    # How threads share one product out is not the same each time, nor is its last digit; so they share out products.
-    cores = min(os.cpu_count() or 1, _CORES)
-    with threadpool_limits(1), ThreadPoolExecutor(cores) as pool:
-        everything = _sum(ahead(pool, moments, _parts(np.arange(len(embeddings))), cores))
-        judged = np.concatenate(list(pool.map(held_out_distances, folds)))
+    # How threads share one product out is not the same each time, nor is its last digit; so one takes each of them.
+    with threadpool_limits(1):
+        everything = _sum(map(moments, _parts(np.arange(len(embeddings)))))
+        judged = np.concatenate([held_out_distances(fold) for fold in folds])
         plane = _plane(everything, origin)
     unlike = float(np.quantile(judged, _UNLIKE_QUANTILE))
     people = [patients[index] for _, held_out in folds for index in held_out]
@@ -73,9 +68,10 @@ class _Moments(NamedTuple):
     total: NDArray[np.float32]
     products: NDArray[np.float32]
 
-    def less(self, some: "_Moments") -> "_Moments":
-        """Of all films but some."""
-        return _Moments(self.films - some.films, self.total - some.total, self.products - some.products)
+    def taken_from(self, all_films: "_Moments") -> "_Moments":
+        """Of all films but these, whose sums become theirs: the products of wide embeddings take 50 MB."""
+        np.subtract(all_films.products, self.products, out=self.products)
+        return _Moments(all_films.films - self.films, all_films.total - self.total, self.products)
 
 
 def _parts(films: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
@@ -95,9 +91,15 @@ def _sum(parts: Iterator[_Moments]) -> _Moments:
 def _plane(
     moments: _Moments, origin: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], float]:
-    """The principal components of standardised embeddings, with their mean, deviation and the mean squared distance."""
+    """The principal components of standardised embeddings, with their mean, deviation and the mean squared distance.
+
+    The moments' products are used up.
+    """
     centre = moments.total / moments.films
-    scatter = moments.products / moments.films - np.outer(centre, centre)
+    scatter = moments.products
+    scatter /= moments.films
+    for rows in _parts(np.arange(len(centre))):
+        scatter[rows] -= np.outer(centre[rows], centre)
     deviation = np.sqrt(np.maximum(scatter.diagonal(), _SMALLEST_DEVIATION**2))
     scatter /= deviation[:, None]
     scatter /= deviation
