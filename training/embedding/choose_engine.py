@@ -86,5 +86,6 @@ def in_int8(manifest: Manifest, engine: Engine, console: Console, lungs: FolderL
             batches = prepared_views(films, augmentation=NO_VIEWS, seed=0, size=backbone.input_size)
             shown = {name: row for names, views in batches for (name, _), row in zip(names, views.pixels, strict=True)}
             weights = quantise_backbone(backbone, engine.weights, field, shown)
+    engine.release()  # two networks in memory would be one too many
     console.print(f"Backbone in int8: SHA-256 {weights.sha256[:16]}…; a copy goes into the bundle.")
     return load_engine(backbone, weights, engine="openvino")
