@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from typing import Final
@@ -29,7 +30,6 @@ class Canvas:
 
     Attributes:
         pixels: `(side, side)` float32 in 0–255; what lies beyond the film repeats its edge.
-        mask: `(side, side)`, how much of each pixel is lung, a little grown and with soft edges: what is exchanged.
         lungs: `(side, side)`, how much of each pixel is lung: what a head pools over.
         judged: `(size, size, 1)` float32 in 0–255, the field in its middle as it is judged.
         weights: `(28, 28)` in [0, 1], how much of each place of that is lung.
@@ -37,11 +37,15 @@ class Canvas:
     """
 
     pixels: NDArray[np.float32]
-    mask: NDArray[np.float32]
     lungs: NDArray[np.float32]
     judged: NDArray[np.float32]
     weights: NDArray[np.float32]
     size: int
+
+    @cached_property
+    def mask(self) -> NDArray[np.float32]:
+        """`(side, side)`, how much of each pixel is lung, a little grown and with soft edges: what is exchanged, where it is."""
+        return _grown(self.lungs)
 
     def inner(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         """The field `(size, size)` in the middle of what has the canvas' shape."""
@@ -59,7 +63,7 @@ def film_canvas(pixels: NDArray[np.uint8], lungs: FoundLungs, size: int) -> Canv
     levels = stretch_levels(grey[rim : rim + size, rim : rim + size])
     lung = softened(map_in(lungs.map, lungs.frame, wanted, size + 2 * rim))
     judged = lung_field(pixels, lungs.judged, size)
-    return Canvas(stretched(grey, *levels), _grown(lung), lung, judged, lungs.weights, size)
+    return Canvas(stretched(grey, *levels), lung, judged, lungs.weights, size)
 
 
 def _grown(lung: NDArray[np.float32]) -> NDArray[np.float32]:
