@@ -120,14 +120,16 @@ def test_the_page_says_what_was_found_and_whether_it_is_enough() -> None:
 def test_processors_and_precisions_stand_side_by_side() -> None:
     machine = {"processor": "A", "family": "1", "cores": 2, "memory_gb": 8, "bf16": [], "int8": [], "vectors": "AVX2"}
     run = {"quick": True, "machine": machine, "versions": {}, "benchmarks": {}, "train_cold_ratio": 9.14}
-    others = {"precision": "int8", "train_cold_ratio": 15.0, "throughput_ratio": 1.9}
+    others = {"precision": "int8", "field": "lungs", "train_cold_ratio": 15.0, "throughput_ratio": 1.9}
     text = report.page(run, [{**run, **others, "machine": {**machine, "int8": ["avx512_vnni"], "vectors": "AVX-512"}}])
-    assert "| A | AVX2 | float | 9.14 | – | – | – | `make bench ARGS=--quick` |" in text
+    assert "| A | AVX2 | float | film | 9.14 | – | – | – | `make bench ARGS=--quick` |" in text
     assert (
-        "| A | AVX-512, avx512_vnni | int8 | 15 | – | 1.9 | – | `python -m benchmarks --quick --precision int8` |"
+        "| A | AVX-512, avx512_vnni | int8 | lungs | 15 | – | 1.9 | – | `python -m benchmarks --quick --precision int8` |"
         in text
     )
     assert "On which processor" not in report.page(run)
+    assert "before films were cut to their lungs" in text
+    assert "before films were cut to their lungs" not in report.page({**run, "field": "lungs"})
 
 
 def test_a_quantised_backbone_stands_beside_the_exact_one() -> None:
