@@ -105,7 +105,7 @@ def processors_table(runs: Sequence[Mapping[str, Any]]) -> str:
         rows.append((machine["processor"], has, precision, _field(run), *ratios, command))
     text = (
         "The recipe computes in float32 everywhere; ours in bfloat16 where the processor has it and the backbone bears it, and "
-        "in 8-bit integers where that is asked for. The field is what ours is shown of a film; lungs have to be looked for first. "
+        "in 8-bit integers where that is asked for. The field is what ours is shown of a film; lungs must be looked for first. "
         "A dash stands for what was not measured."
     )
     return f"## On which processor\n\n{text}\n\n" + table(
