@@ -17,11 +17,18 @@ class Drawn:
         return keras.ops.zeros(shape, dtype)
 
 
+class Twice(keras.layers.Layer):
+    """Keras finds the shape of what it gives by tracing it."""
+
+    def call(self, inputs: Any) -> Any:
+        return 2 * inputs
+
+
 def test_no_number_is_drawn_even_when_another_network_is_built_later() -> None:
-    asked, seen = Drawn(), Drawn()
+    asked = Drawn()
     with weightless():
         inputs = keras.Input((3,))
         network = keras.Model(inputs, keras.layers.Dense(4, kernel_initializer=asked)(inputs))
     assert [tuple(weight.shape) for weight in network.weights] == [(3, 4), (4,)]
-    keras.layers.Dense(4, kernel_initializer=seen)(keras.Input((3,)))
-    assert (asked.times, seen.times) == (0, 1)
+    Twice()(keras.Input((3,)))
+    assert asked.times == 0
