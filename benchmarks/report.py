@@ -53,7 +53,7 @@ def page(
         "[`benchmarks/results/speed.json`](../benchmarks/results/speed.json).",
     ]
     if results["quick"]:
-        parts.append("**From small samples, scaled up: rough.**")
+        parts.append("**From smaller samples, or fewer runs: rough.**")
     if _field(results) == "film":
         parts.append(
             "That was before films were cut to their lungs, for which each goes once through EfficientNet-Lite0 besides."

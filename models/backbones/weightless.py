@@ -13,6 +13,8 @@ def weightless() -> Iterator[None]:
     Keras would draw them after all, gigabytes for large networks, when it next traces a layer of whatever network. So it is
     made to forget them at the end, and names and policies that were set for all of Keras with them (`clear_session`).
     """
-    with keras.StatelessScope(initialize_variables=False):
-        yield
-    keras.utils.clear_session(free_memory=False)
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            yield
+    finally:
+        keras.utils.clear_session(free_memory=False)
